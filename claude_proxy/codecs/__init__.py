@@ -1,0 +1,69 @@
+"""One pure module per wire language; each brings its language into Anthropic Messages and out.
+
+Nothing here does I/O, reads a clock, draws randomness, logs, or looks at the environment: ids
+come in as arguments. The only mutable things are feed/close objects and `MessageFold`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from claude_proxy.errors import ClaudeProxyError, UpstreamError
+from claude_proxy.profiles import Profile
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent
+
+OnDrop = Callable[[str, str], None]
+"""Called as `on_drop(path, why)` for each hint that the target language cannot carry."""
+
+
+def ignore_drop(path: str, why: str) -> None:
+    """The default `on_drop`: for callers that do not want to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What routing reads of a request before anything is translated."""
+
+    model: str
+    stream: bool
+
+
+class Decoder(Protocol):
+    """Upstream bytes in, Messages events out. Mutable; one for each answer."""
+
+    finished: bool
+    """Whether the upstream has said that its answer is complete."""
+
+    def open(self) -> Sequence[StreamEvent]:
+        """`message_start`, unless it went out before; for a client that cannot wait longer."""
+
+    def feed(self, data: bytes, /) -> Sequence[StreamEvent]: ...
+
+    def close(self) -> Sequence[StreamEvent]: ...
+
+
+class RequestDecoder(Protocol):
+    """A module that a surface can use: its clients' requests come in, answers go out."""
+
+    def peek(self, body: Json, /) -> Peek: ...
+
+    def decode_request(self, body: Json, /, *, on_drop: OnDrop) -> MessagesRequest: ...
+
+    def encode_error(
+        self, error: ClaudeProxyError, /, *, request_id: str | None = None
+    ) -> tuple[int, Json]: ...
+
+
+class RequestEncoder(Protocol):
+    """A module that a backend can use: requests go out in its language, answers come in."""
+
+    def encode_request(
+        self, request: MessagesRequest, /, *, profile: Profile, on_drop: OnDrop
+    ) -> Json: ...
+
+    def decode_response(
+        self, body: Json, /, *, profile: Profile, id: str, model: str, **more: Any
+    ) -> Message: ...
+
+    def decode_error(self, status: int, body: bytes, /) -> UpstreamError: ...
