@@ -1,0 +1,153 @@
+"""A stream of Messages events as one message, and back."""
+
+from typing import Any
+
+from claude_proxy.codecs.blocks import BlockWriter, no_usage
+from claude_proxy.codecs.jsonio import dumps_text, loads
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import (
+    BlockDelta,
+    ContentBlock,
+    ErrorBody,
+    Message,
+    StreamEvent,
+    Usage,
+)
+
+
+def parse_input(raw: str) -> Json:
+    """The input of a tool call, always an object.
+
+    Nothing and `null` mean no input; a JSON string that holds an object means that object.
+    Anything else comes back under Claude Code's own key for it: the client answers such a call
+    with an `is_error` result, so that the model gets another try.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        value = loads(raw)
+        if isinstance(value, str):
+            value = loads(value)
+    except ValueError:
+        value = raw
+    if isinstance(value, dict):
+        return value
+    return {} if value is None else {"__unparsedToolInput": {"raw": raw, "len": len(raw)}}
+
+
+class _Block:
+    """One content block while its deltas come in. Mutable."""
+
+    __slots__ = ("_json", "_signature", "_start", "_text")
+
+    def __init__(self, start: ContentBlock) -> None:
+        self._start = start
+        self._text: list[str] = []
+        self._json: list[str] = []
+        self._signature = ""
+
+    def add(self, delta: BlockDelta) -> None:
+        if delta["type"] == "text_delta":
+            self._text.append(delta["text"])
+        elif delta["type"] == "thinking_delta":
+            self._text.append(delta["thinking"])
+        elif delta["type"] == "input_json_delta":
+            self._json.append(delta["partial_json"])
+        elif delta["type"] == "signature_delta":
+            self._signature = delta["signature"]
+
+    def block(self) -> ContentBlock:
+        start = self._start
+        if start["type"] == "text":
+            return {**start, "text": start["text"] + "".join(self._text)}
+        if start["type"] == "thinking":
+            return {
+                **start,
+                "thinking": start["thinking"] + "".join(self._text),
+                "signature": self._signature or start["signature"],
+            }
+        if self._json:
+            return {**start, "input": parse_input("".join(self._json))}
+        return start
+
+
+class MessageFold:
+    """Collects events into `message`. Mutable; readable at any moment.
+
+    Events after an `error` or of unknown type change nothing. `error` is set when the stream
+    ended in one, `complete` when it ended well.
+    """
+
+    __slots__ = ("_blocks", "_start", "_stop", "_usage", "complete", "error")
+
+    def __init__(self) -> None:
+        self._start: Message | None = None
+        self._blocks: dict[int, _Block] = {}
+        self._stop: Any = {}
+        self._usage: Usage = no_usage()
+        self.complete = False
+        self.error: ErrorBody | None = None
+
+    def feed(self, event: StreamEvent) -> None:
+        if event["type"] == "content_block_delta":
+            if event["index"] in self._blocks:
+                self._blocks[event["index"]].add(event["delta"])
+        elif event["type"] == "content_block_start":
+            self._blocks[event["index"]] = _Block(event["content_block"])
+        elif event["type"] == "message_start":
+            self._start = event["message"]
+            self._usage = _merge(self._usage, event["message"]["usage"])
+        elif event["type"] == "message_delta":
+            self._stop = event["delta"]
+            self._usage = _merge(self._usage, event["usage"])
+        elif event["type"] == "message_stop":
+            self.complete = True
+        elif event["type"] == "error":
+            self.error = event["error"]
+
+    @property
+    def message(self) -> Message:
+        """What has come so far; an empty message with an empty id before `message_start`."""
+        start = self._start
+        return {
+            "id": start["id"] if start else "",
+            "type": "message",
+            "role": "assistant",
+            "model": start["model"] if start else "",
+            "content": [block.block() for block in self._blocks.values()],
+            "stop_reason": self._stop.get("stop_reason"),
+            "stop_sequence": self._stop.get("stop_sequence"),
+            "usage": self._usage,
+        }
+
+
+def unfold(message: Message) -> list[StreamEvent]:
+    """The events of a whole message; folding them gives it back."""
+    writer = BlockWriter(message["id"], message["model"])
+    events = writer.start()
+    for block in message["content"]:
+        events += _unfold_block(writer, block)
+    reason = message["stop_reason"] or "end_turn"
+    return events + writer.end(reason, message["stop_sequence"], message["usage"])
+
+
+def _unfold_block(writer: BlockWriter, block: ContentBlock) -> list[StreamEvent]:
+    if block["type"] == "text":
+        events = writer.begin({**block, "text": ""})
+        return events + (writer.text(block["text"]) if block["text"] else [])
+    if block["type"] == "thinking":
+        events = writer.begin({**block, "thinking": "", "signature": ""})
+        events += writer.thinking(block["thinking"]) if block["thinking"] else []
+        return events + writer.signature(block["signature"])
+    if block["type"] == "tool_use":
+        events = writer.begin({**block, "input": {}})
+        return events + (writer.tool_json(dumps_text(block["input"])) if block["input"] else [])
+    # A kind that is newer than this code travels whole in its start event.
+    return writer.begin(block)
+
+
+def _merge(usage: Usage, later: Usage) -> Usage:
+    """Later counts override earlier ones unless they are zero, as the client does it."""
+    merged: Any = {**usage, **{name: count for name, count in later.items() if count}}
+    result: Usage = merged
+    return result

@@ -1,0 +1,140 @@
+"""BlockWriter: legal events whatever is asked of it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_proxy.codecs.blocks import BlockWriter, no_usage
+from claude_proxy.types.anthropic import StreamEvent
+
+
+def types(events: list[StreamEvent]) -> list[str]:
+    return [event["type"].removeprefix("content_block_") for event in events]
+
+
+def test_the_first_content_starts_the_message_and_its_block() -> None:
+    events = BlockWriter("msg_1", "m").text("Hi")
+    assert types(events) == ["message_start", "start", "delta"]
+    assert events[1:] == [
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "Hi"},
+        },
+    ]
+
+
+def test_content_of_one_kind_stays_in_its_block() -> None:
+    writer = BlockWriter("msg_1", "m")
+    writer.text("a")
+    assert types(writer.text("b")) == ["delta"]
+    writer.thinking("c")
+    assert types(writer.thinking("d")) == ["delta"]
+
+
+def test_another_kind_closes_the_open_block_and_counts_on() -> None:
+    writer = BlockWriter("msg_1", "m")
+    writer.text("a")
+    events = writer.thinking("b")
+    assert types(events) == ["stop", "start", "delta"]
+    assert [event.get("index") for event in events] == [0, 1, 1]
+
+
+def test_each_call_is_a_block() -> None:
+    writer = BlockWriter("msg_1", "m")
+    writer.tool("toolu_1", "A")
+    assert writer.tool_json("{}") == [
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": "{}"},
+        }
+    ]
+    assert types(writer.tool("toolu_2", "A")) == ["stop", "start"]
+
+
+def test_thinking_is_signed_before_it_closes() -> None:
+    writer = BlockWriter("msg_1", "m", sign="s")
+    writer.thinking("a")
+    signature, stop = writer.stop()
+    assert signature == {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "signature_delta", "signature": "s"},
+    }
+    assert stop == {"type": "content_block_stop", "index": 0}
+
+
+def test_a_signature_of_its_own_is_the_only_one() -> None:
+    writer = BlockWriter("msg_1", "m", sign="s")
+    writer.thinking("a")
+    assert types(writer.signature("t")) == ["delta"]
+    assert types(writer.stop()) == ["stop"]
+
+
+def test_other_blocks_are_not_signed() -> None:
+    writer = BlockWriter("msg_1", "m", sign="s")
+    writer.text("a")
+    assert writer.signature("s") == []
+    assert types(writer.stop()) == ["stop"]
+
+
+def test_json_without_a_call_is_nothing() -> None:
+    assert BlockWriter("msg_1", "m").tool_json("{}") == []
+
+
+def test_the_end_closes_and_carries_usage() -> None:
+    writer = BlockWriter("msg_1", "m")
+    writer.text("a")
+    events = writer.end("stop_sequence", "END", {**no_usage(), "output_tokens": 3})
+    assert events == [
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "stop_sequence", "stop_sequence": "END"},
+            "usage": {
+                "input_tokens": 0,
+                "output_tokens": 3,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+            },
+        },
+        {"type": "message_stop"},
+    ]
+
+
+def test_an_empty_answer_has_start_and_end() -> None:
+    events = BlockWriter("msg_1", "m").end("end_turn", None, no_usage())
+    assert types(events) == ["message_start", "message_delta", "message_stop"]
+
+
+def test_an_error_closes_no_block() -> None:
+    writer = BlockWriter("msg_1", "m")
+    writer.text("a")
+    assert writer.error("api_error", "cut") == [
+        {"type": "error", "error": {"type": "api_error", "message": "cut"}}
+    ]
+
+
+METHODS = {
+    "start": lambda w: w.start(),
+    "begin": lambda w: w.begin({"type": "text", "text": ""}),
+    "text": lambda w: w.text("a"),
+    "thinking": lambda w: w.thinking("a"),
+    "signature": lambda w: w.signature("s"),
+    "tool": lambda w: w.tool("t", "A"),
+    "tool_json": lambda w: w.tool_json("{}"),
+    "stop": lambda w: w.stop(),
+    "end": lambda w: w.end("end_turn", None, no_usage()),
+    "error": lambda w: w.error("api_error", "x"),
+}
+
+
+@given(st.lists(st.sampled_from(sorted(METHODS))), st.sampled_from(["end", "error"]))
+def test_nothing_comes_after_the_end(names: list[str], last: str) -> None:
+    writer = BlockWriter("msg_1", "m", sign="s")
+    for name in [*names, last]:
+        METHODS[name](writer)
+    after = [event for name in [*names, *METHODS] for event in METHODS[name](writer)]
+    assert writer.ended
+    assert after == []
