@@ -1,0 +1,248 @@
+"""The Anthropic Messages wire language, which is also the language inside.
+
+A request is checked only as far as we use it, and then kept as it came: Anthropic adds fields
+and block types faster than anyone releases, so whatever is unknown lives on in the dict.
+Source: https://docs.anthropic.com/en/api/messages (seen 2026-06).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from claude_proxy.codecs import OnDrop, Peek, ignore_drop
+from claude_proxy.errors import ClaudeProxyError, RequestError
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import MessagesRequest
+
+ROLES = ("user", "assistant", "system")
+REQUIRED = "Field required"
+
+Check = Callable[[Any, str], None]
+"""Raises `RequestError` with the path unless the value has a usable type."""
+
+
+def peek(body: Json, /) -> Peek:
+    """What routing needs; `RequestError` when even that is not there."""
+    _model(body)
+    stream = body.get("stream")
+    return Peek(model=body["model"], stream=stream is True)
+
+
+def decode_request(
+    body: Json, /, *, on_drop: OnDrop = ignore_drop, require_max_tokens: bool = True
+) -> MessagesRequest:
+    """The same object, checked; `RequestError` (400) names the first wrong field and its path.
+
+    `require_max_tokens` is false for requests that only count tokens.
+    """
+    _model(body)
+    if "messages" not in body:
+        raise _wrong("messages", REQUIRED)
+    if require_max_tokens and body.get("max_tokens") is None:
+        raise _wrong("max_tokens", REQUIRED)
+    for name, check in FIELDS.items():
+        if body.get(name) is not None:
+            check(body[name], name)
+    _messages(body["messages"])
+    checked: Any = body
+    request: MessagesRequest = checked
+    return request
+
+
+def encode_error(error: ClaudeProxyError, /, *, request_id: str | None = None) -> tuple[int, Json]:
+    """The HTTP status and Anthropic's error envelope."""
+    described: Json = {"type": error.type, "message": error.message}
+    if error.details:
+        described["details"] = error.details
+    envelope: Json = {"type": "error", "error": described}
+    if request_id is not None:
+        envelope["request_id"] = request_id
+    return error.status, envelope
+
+
+def _wrong(path: str, why: str) -> RequestError:
+    return RequestError(f"{path}: {why}")
+
+
+def _string(value: Any, path: str) -> None:
+    if not isinstance(value, str):
+        raise _wrong(path, "Input should be a valid string")
+
+
+def _object(value: Any, path: str) -> None:
+    if not isinstance(value, dict):
+        raise _wrong(path, "Input should be a valid dictionary")
+
+
+def _number(value: Any, path: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(path, "Input should be a valid number")
+
+
+def _integer(value: Any, path: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong(path, "Input should be a valid integer")
+
+
+def _positive(value: Any, path: str) -> None:
+    _integer(value, path)
+    if value < 1:
+        raise _wrong(path, "Input should be greater than or equal to 1")
+
+
+def _boolean(value: Any, path: str) -> None:
+    if not isinstance(value, bool):
+        raise _wrong(path, "Input should be a valid boolean")
+
+
+def _list_of(check: Check) -> Check:
+    def check_list(value: Any, path: str) -> None:
+        if not isinstance(value, list):
+            raise _wrong(path, "Input should be a valid list")
+        for index, entry in enumerate(value):
+            check(entry, f"{path}.{index}")
+
+    return check_list
+
+
+def _fields(optional: Mapping[str, Check], required: Mapping[str, Check] | None = None) -> Check:
+    """A check of an object's fields; others may be there, and optional ones may be null."""
+    needed = required or {}
+
+    def check_fields(value: Any, path: str) -> None:
+        _object(value, path)
+        for name, check in needed.items():
+            if name not in value:
+                raise _wrong(f"{path}.{name}", REQUIRED)
+            check(value[name], f"{path}.{name}")
+        for name, check in optional.items():
+            if value.get(name) is not None:
+                check(value[name], f"{path}.{name}")
+
+    return check_fields
+
+
+def _model(body: Json) -> None:
+    if "model" not in body:
+        raise _wrong("model", REQUIRED)
+    _string(body["model"], "model")
+    if not body["model"].strip():
+        raise _wrong("model", "String should have at least 1 character")
+
+
+def _messages(messages: Any) -> None:
+    if not isinstance(messages, list):
+        raise _wrong("messages", "Input should be a valid list")
+    if not messages:
+        raise _wrong("messages", "at least one message is required")
+    for index, message in enumerate(messages):
+        _message(message, f"messages.{index}")
+
+
+def _message(message: Any, path: str) -> None:
+    _object(message, path)
+    role = message.get("role")
+    if role not in ROLES:
+        why = "Input should be 'user', 'assistant' or 'system'" if "role" in message else REQUIRED
+        raise _wrong(f"{path}.role", why)
+    if role == "system":
+        _system_message_fields(message, path)
+        if message.get("content") is None and message.get("output_config") is not None:
+            return
+    if message.get("content") is None:
+        raise _wrong(f"{path}.content", REQUIRED)
+    _content(message["content"], f"{path}.content")
+
+
+def _content(content: Any, path: str) -> None:
+    """A string or a list of typed blocks. Written out, not composed: it runs for every block."""
+    if isinstance(content, str):
+        return
+    if not isinstance(content, list):
+        raise _wrong(path, "Input should be a valid string or a list of blocks")
+    for index, block in enumerate(content):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind == "text" and isinstance(block.get("text"), str):
+            continue
+        _block(block, f"{path}.{index}")
+
+
+def _block(block: Any, path: str) -> None:
+    _object(block, path)
+    if "type" not in block:
+        raise _wrong(f"{path}.type", REQUIRED)
+    _string(block["type"], f"{path}.type")
+    if check := BLOCKS.get(block["type"]):
+        check(block, path)
+
+
+def _source(source: Any, path: str) -> None:
+    _fields(_NOTHING, {"type": _string})(source, path)
+    if check := SOURCES.get(source["type"]):
+        check(source, path)
+
+
+def _tool(tool: Any, path: str) -> None:
+    _TOOL(tool, path)
+    if tool.get("type") in (None, "custom") and not tool.get("name"):
+        raise _wrong(f"{path}.name", REQUIRED)
+
+
+def _tool_change(change: Any, path: str) -> None:
+    _fields({"tool": _fields({"name": _string, "definition": _TOOL})})(change, path)
+
+
+_NOTHING: Mapping[str, Check] = {}
+_TOOL = _fields(
+    {
+        "type": _string,
+        "name": _string,
+        "description": _string,
+        "input_schema": _object,
+        "input_examples": _list_of(_object),
+        "strict": _boolean,
+    }
+)
+_EFFORT = _fields({"effort": _string})
+_system_message_fields = _fields({"output_config": _EFFORT, "clear_at": _string})
+
+SOURCES: Mapping[str, Check] = {
+    "base64": _fields(_NOTHING, {"data": _string, "media_type": _string}),
+    "text": _fields(_NOTHING, {"data": _string}),
+    "url": _fields(_NOTHING, {"url": _string}),
+    "file": _fields(_NOTHING, {"file_id": _string}),
+    "content": _fields(_NOTHING, {"content": _content}),
+}
+"""What each kind of image or document source must have; unknown kinds may have anything."""
+
+BLOCKS: Mapping[str, Check] = {
+    "text": _fields(_NOTHING, {"text": _string}),
+    "image": _fields(_NOTHING, {"source": _source}),
+    "document": _fields({"title": _string, "context": _string}, {"source": _source}),
+    "search_result": _fields(_NOTHING, {"source": _string, "title": _string, "content": _content}),
+    "thinking": _fields(_NOTHING, {"thinking": _string}),
+    "tool_use": _fields(_NOTHING, {"id": _string, "name": _string}),
+    "tool_result": _fields({"content": _content}, {"tool_use_id": _string}),
+    "tool_reference": _fields(_NOTHING, {"tool_name": _string}),
+    "tool_addition": _tool_change,
+    "compaction": _fields({"content": _string, "tool_changes": _list_of(_tool_change)}),
+}
+"""What each block must have as far as we use it; unknown blocks may have anything."""
+
+FIELDS: Mapping[str, Check] = {
+    "max_tokens": _positive,
+    "system": _content,
+    "tools": _list_of(_tool),
+    "tool_choice": _fields(
+        {"name": _string, "disable_parallel_tool_use": _boolean}, {"type": _string}
+    ),
+    "stop_sequences": _list_of(_string),
+    "stream": _boolean,
+    "temperature": _number,
+    "top_p": _number,
+    "top_k": _integer,
+    "metadata": _fields({"user_id": _string}),
+    "thinking": _fields({"budget_tokens": _integer}, {"type": _string}),
+    "output_config": _fields({"effort": _string, "format": _object}),
+    "output_format": _object,
+}
+"""The top-level fields that we use, but for `model` and `messages`; all may be null."""

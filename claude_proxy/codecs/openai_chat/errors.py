@@ -1,0 +1,219 @@
+"""Errors of Chat upstreams: read in any shape, written in OpenAI's."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.openai_chat.overflow import find_overflow
+from claude_proxy.errors import ClaudeProxyError, UpstreamError
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import ErrorType
+
+MESSAGE_LIMIT = 2_000
+"""Characters of an upstream's message that are passed on."""
+
+_STATUS = {408: 504, 500: 502, 524: 504}
+"""Statuses that mean something else when an upstream says them to us than when we say them."""
+
+_KEPT = frozenset({502, 503, 504, 529})
+
+_OVERFLOWING = frozenset({400, 413, 422, 500, 502})
+"""Statuses under which servers report a prompt that is too long."""
+
+_QUOTA_CODES = frozenset(
+    {
+        "insufficient_quota",  # OpenAI
+        "billing_hard_limit_reached",  # OpenAI
+        "billing_not_active",  # OpenAI
+        "exceeded_current_quota_error",  # Moonshot
+        "insufficient_balance",
+        "1113",  # GLM: no balance
+    }
+)
+"""Codes of a 429 that no waiting will cure."""
+
+_CODE_STATUS = {
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "bad_request": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "unauthenticated": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "resource_exhausted": 429,
+    "too_many_requests": 429,
+    "unavailable": 503,
+    "service_unavailable": 503,
+    "timeout_error": 504,
+    "timeout": 504,
+    "deadline_exceeded": 504,
+    "overloaded_error": 529,
+    "overloaded": 529,
+    "engine_overloaded_error": 529,
+}
+"""The status that a code means where no number is given, as in a stream."""
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+_MESSAGE_KEYS = ("message", "msg", "detail", "error", "error_description", "description", "errors")
+_HTML = re.compile(r"\s{0,80}<(?:!doctype|html|head|body|\?xml|center|h1|title)\b", re.IGNORECASE)
+_NO_RETRY = {"x-should-retry": "false"}
+
+_OPENAI_TYPES: dict[ErrorType, tuple[str, str | None]] = {
+    "invalid_request_error": ("invalid_request_error", None),
+    "authentication_error": ("authentication_error", "invalid_api_key"),
+    "billing_error": ("insufficient_quota", "insufficient_quota"),
+    "permission_error": ("permission_error", None),
+    "not_found_error": ("invalid_request_error", "model_not_found"),
+    "request_too_large": ("invalid_request_error", "request_too_large"),
+    "rate_limit_error": ("rate_limit_error", "rate_limit_exceeded"),
+    "api_error": ("server_error", None),
+    "overloaded_error": ("server_error", "overloaded"),
+    "timeout_error": ("server_error", "timeout"),
+}
+"""`type` and `code` in OpenAI's envelope."""
+
+
+def encode_error(error: ClaudeProxyError, /, *, request_id: str | None = None) -> tuple[int, Json]:
+    """Status and body for an OpenAI client; the request id has no place in that body."""
+    type, code = _OPENAI_TYPES[error.type]
+    body = {"message": error.message, "type": type, "param": None, "code": code}
+    return error.status, {"error": body}
+
+
+def decode_error(status: int, body: bytes, /) -> UpstreamError:
+    """The error that an upstream's non-2xx answer stands for.
+
+    Also for an answer which is no answer: a redirect, or a 2xx that is not JSON, is a 502.
+    """
+    try:
+        # Servers that had begun to stream put even a refusal into an event.
+        problem = _Problem.of(loads(body.strip().removeprefix(b"data:")))
+    except ValueError:
+        problem = _Problem(body[: 4 * MESSAGE_LIMIT].decode("utf-8", "replace").strip())
+    return _upstream_error(status, problem)
+
+
+def find_error(value: object) -> Any | None:
+    """The error object (or text) in an answer or chunk with status 200, if there is one."""
+    if not isinstance(value, dict):
+        return find_error(value[0]) if isinstance(value, list) and value else None
+    error = value.get("error")
+    if error or "choices" in value:
+        return error or None
+    # vLLM, Mistral, DashScope: the error is the whole object; FastAPI: `detail`.
+    is_error = value.get("object") == "error" or value.get("type") == "error" or "detail" in value
+    return value if is_error or isinstance(value.get("message"), str) else None
+
+
+def stream_error(value: object) -> UpstreamError:
+    """The error in an answer with status 200; its status comes from its code, else 502."""
+    problem = _Problem.of(value)
+    return _upstream_error(problem.status or 502, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """An upstream's error, read from whatever shape."""
+
+    message: str = ""
+    codes: frozenset[str] = frozenset()
+    """Code, type and status words in lower case."""
+    status: int | None = None
+    fields: Json | None = None
+
+    @classmethod
+    def of(cls, value: object) -> "_Problem":
+        value = _unwrap(value)
+        if not isinstance(value, dict):
+            return cls(_words(value))
+        inner = value.get("error")
+        fields = inner if isinstance(inner, dict) else value
+        objects = (fields,) if fields is value else (fields, value)
+        codes = [code for each in objects for code in _codes(each)]
+        # xAI has its text in `error` and a code beside it.
+        message = _words(inner) if isinstance(inner, str) else _words(fields)
+        if raw := _provider_text(fields):
+            message = f"{message}: {raw}" if message else raw
+        return cls(message, frozenset(codes), _status_of(codes), fields)
+
+
+def _unwrap(value: object) -> object:
+    """Gemini puts its error object into an array."""
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _codes(fields: Json) -> Iterator[str]:
+    for key in ("code", "type", "status", "status_code"):
+        code = fields.get(key)
+        if isinstance(code, str) and code or type(code) is int:
+            yield str(code).lower()
+
+
+def _status_of(codes: list[str]) -> int | None:
+    for code in codes:
+        if code.isdecimal() and len(code) == 3 and 400 <= int(code) < 600:
+            return int(code)
+    return next((_CODE_STATUS[code] for code in codes if code in _CODE_STATUS), None)
+
+
+def _words(value: object, depth: int = 4) -> str:
+    """The text of an error value: itself, its message, or those of its list, joined."""
+    if isinstance(value, str):
+        return value.strip()
+    if depth and isinstance(value, list):
+        return "; ".join(filter(None, (_words(each, depth - 1) for each in value[:5])))
+    if depth and isinstance(value, dict):
+        texts = (_words(value[key], depth - 1) for key in _MESSAGE_KEYS if key in value)
+        return next(filter(None, texts), "")
+    return ""
+
+
+def _provider_text(fields: Json) -> str:
+    """OpenRouter says "Provider returned error" and keeps the reason under `metadata`."""
+    metadata = fields.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str):
+        return _words(raw)
+    try:
+        return _words(loads(raw)) or raw
+    except ValueError:
+        return raw
+
+
+def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
+    if status in _OVERFLOWING:
+        overflow = find_overflow(problem.message, problem.codes, problem.fields or {})
+        if overflow is not None:
+            return UpstreamError(overflow.sentence(), status=400)
+    message = _message(status, problem.message)
+    if not problem.codes.isdisjoint(_QUOTA_CODES) and status != 402:
+        return UpstreamError(message, status=429, headers=_NO_RETRY)
+    status = _our_status(status)
+    return UpstreamError(message, status=status, headers=_NO_RETRY if status in (401, 403) else {})
+
+
+def _our_status(status: int) -> int:
+    if status in _STATUS:
+        return _STATUS[status]
+    return status if 400 <= status < 500 or status in _KEPT else 502
+
+
+def _message(status: int, text: str) -> str:
+    if _HTML.match(text):
+        return f"The upstream answered with an HTML page (status {status})"
+    if not text:
+        phrase = _PHRASES.get(status, "(unknown status)")
+        return f"The upstream answered {status} {phrase} without a message."
+    return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"

@@ -1,0 +1,111 @@
+"""Tool names and tool call ids that every upstream accepts.
+
+OpenAI takes function names of `[a-zA-Z0-9_-]{1,64}` and ids of at most 40 characters. Anthropic
+takes longer names, MCP servers make names with dots and slashes, and some servers call every
+tool `call_0`. What fits stays as it is; the rest becomes a readable start plus a hash, so equal
+inputs give equal bytes and an upstream's prompt cache goes on working.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import sha256
+
+from claude_proxy.types import Json
+
+HASH_LENGTH = 8
+
+
+@lru_cache(maxsize=4096)
+def fits(word: str, limit: int) -> bool:
+    """Whether `word` is `[a-zA-Z0-9_-]{1,limit}`."""
+    plain = word.replace("_", "a").replace("-", "a")
+    return len(word) <= limit and plain.isascii() and plain.isalnum()
+
+
+def shorten(word: str, limit: int, *, salt: str = "", empty: str = "tool") -> str:
+    """A readable stand-in for `word` in the allowed characters: its start and a hash of it all."""
+    digest = sha256(f"{word}{salt}".encode("utf-8", "surrogatepass")).hexdigest()
+    room = limit - HASH_LENGTH - 1
+    if room < 1:
+        return digest[:limit]
+    start = "".join(c if fits(c, 1) else "_" for c in word[:room]) or empty[:room]
+    return f"{start}_{digest[:HASH_LENGTH]}"
+
+
+def wire_names(names: Iterable[str], limit: int) -> dict[str, str]:
+    """Original name → wire name where they differ; no two originals share a wire name."""
+    unique = dict.fromkeys(names)
+    odd = [name for name in unique if not fits(name, limit)]
+    if not odd:
+        return {}
+    taken = set(unique).difference(odd)
+    renamed: dict[str, str] = {}
+    for name in odd:
+        renamed[name] = _free(name, limit, taken, "tool")
+        taken.add(renamed[name])
+    return renamed
+
+
+def _free(word: str, limit: int, taken: set[str], empty: str) -> str:
+    wire, count = shorten(word, limit, empty=empty), 1
+    while wire in taken:
+        count += 1
+        wire = shorten(word, limit, salt=f"#{count}", empty=empty)
+    return wire
+
+
+class CallIds:
+    """Gives every tool call of a conversation an id of its own. Mutable: knows what is taken."""
+
+    __slots__ = ("_limit", "_taken")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken: set[str] = set()
+
+    def claim(self, original: str) -> str:
+        """The id on the wire: the original where it is allowed and still free."""
+        wire = original
+        if wire in self._taken or not fits(wire, self._limit):
+            wire = _free(original, self._limit, self._taken, "call")
+        self._taken.add(wire)
+        return wire
+
+
+def named_tools(body: Json) -> Iterator[str]:
+    """Every tool name of a request: tools, inline definitions, history and tool choice."""
+    for tool in body.get("tools") or ():
+        if name := tool.get("name"):
+            yield name
+    for message in body.get("messages") or ():
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from _named_in_blocks(content)
+    choice = body.get("tool_choice")
+    if choice and choice.get("name"):
+        yield choice["name"]
+
+
+def _named_in_blocks(blocks: list[Json]) -> Iterator[str]:
+    for block in blocks:
+        kind = block["type"]
+        if kind == "tool_use":
+            yield block["name"]
+        elif kind == "tool_addition" or kind == "compaction":
+            for definition in inline_definitions(block):
+                if isinstance(name := definition.get("name"), str) and name:
+                    yield name
+
+
+def inline_definitions(block: Json) -> Iterator[Json]:
+    """The tools that a `tool_addition` (or the changes kept in a `compaction`) defines by value."""
+    if block["type"] == "compaction":
+        changes = block.get("tool_changes")
+        for change in changes if isinstance(changes, list) else ():
+            if isinstance(change, dict) and change.get("type") == "tool_addition":
+                yield from inline_definitions(change)
+        return
+    tool = block.get("tool")
+    definition = tool.get("definition") if isinstance(tool, dict) else None
+    if isinstance(definition, dict):
+        yield definition

@@ -1,0 +1,122 @@
+"""A Chat Completions stream as Messages events."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.openai_chat.answer import Answer
+from claude_proxy.codecs.openai_chat.errors import find_error, stream_error
+from claude_proxy.codecs.openai_chat.usage import Estimate
+from claude_proxy.codecs.sse import SSEDecoder
+from claude_proxy.errors import ProtocolError, UpstreamError
+from claude_proxy.profiles import Profile
+from claude_proxy.types.anthropic import StreamEvent
+
+CUT = "The upstream ended its answer without a finish_reason."
+
+
+class StreamDecoder:
+    """Bytes of one Chat stream in, Messages events out. Mutable; nothing is ever raised.
+
+    The events end exactly once: at `[DONE]` or `close` with usage and `message_stop` (usage and
+    even content may come after the finish reason), or with an `error` event where the upstream
+    fails, sends an error object, or ends without a finish reason. `estimate` gives the input
+    tokens, and is called only if the upstream sent no usage at all.
+    """
+
+    __slots__ = ("_answer", "_estimate", "_sse", "done", "error", "finished")
+
+    def __init__(
+        self,
+        *,
+        profile: Profile,
+        id: str,
+        model: str,
+        tool_names: Mapping[str, str] | None = None,
+        estimate: Estimate | None = None,
+    ) -> None:
+        self._answer = Answer(profile=profile, id=id, model=model, tool_names=tool_names)
+        self._estimate = estimate
+        self._sse = SSEDecoder()
+        self.finished = False
+        """Whether a finish reason or an error was seen."""
+        self.done = False
+        """Whether the last event has gone out."""
+        self.error: UpstreamError | None = None
+        """What the final `error` event says, for a server that can still answer with a status."""
+
+    def open(self) -> list[StreamEvent]:
+        return [] if self.done else self._answer.writer.start()
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        if self.done:
+            return []
+        try:
+            payloads = self._sse.feed(data)
+        except ProtocolError as error:
+            return self._fail(error)
+        return self._payload(payloads[0]) if len(payloads) == 1 else self._read(payloads)
+
+    def close(self) -> list[StreamEvent]:
+        """The rest, when the upstream has closed its side."""
+        if self.done:
+            return []
+        events = self._read(self._sse.close())
+        return events if self.done else events + self._end()
+
+    def _read(self, payloads: list[bytes]) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        for payload in payloads:
+            if not self.done:
+                events += self._payload(payload)
+        return events
+
+    def _payload(self, payload: bytes) -> list[StreamEvent]:
+        try:
+            chunk = loads(payload)
+        except ValueError:
+            if payload.strip() == b"[DONE]":
+                return self._end()
+            chunk = salvage(payload)
+        events = self._answer.chunk(chunk) if isinstance(chunk, dict) else []
+        usual = isinstance(chunk, dict) and "choices" in chunk and "error" not in chunk
+        if not usual and find_error(chunk) is not None:
+            return events + self._fail(stream_error(chunk))
+        if self._answer.finish:
+            self.finished = True
+            if self._answer.failure is not None:
+                return events + self._fail(self._answer.failure)
+        return events
+
+    def _end(self) -> list[StreamEvent]:
+        if not self.finished:
+            error = UpstreamError(CUT)
+            return self._stop(error)
+        self.done = True
+        return self._answer.end(self._estimate)
+
+    def _fail(self, error: UpstreamError) -> list[StreamEvent]:
+        self.finished = True
+        return self._stop(error)
+
+    def _stop(self, error: UpstreamError) -> list[StreamEvent]:
+        self.done = True
+        self.error = error
+        return self._answer.fail(error)
+
+
+def salvage(payload: bytes) -> Any:
+    """JSON that is nearly valid, made valid; `None` if that is hopeless.
+
+    Servers cut UTF-8 in the middle, send halves of surrogate pairs (`\\ud83d`), raw control
+    characters and NaN. What cannot be kept becomes U+FFFD or null.
+    """
+    try:
+        value = json.loads(
+            payload.decode("utf-8", "replace"), strict=False, parse_constant=lambda _: None
+        )
+        text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+        return loads(text.decode("utf-16-le", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,91 @@
+"""Token counts of a Chat answer, in Messages terms."""
+
+from collections.abc import Callable
+from typing import Any
+
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import Usage
+
+Estimate = Callable[[], int]
+"""Input tokens of the request; called only when the upstream counts nothing."""
+
+_COUNTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "prompt": (("prompt_tokens",),),
+    "completion": (("completion_tokens",),),
+    "total": (("total_tokens",),),
+    # OpenAI and most others; DeepSeek; Moonshot and Together.
+    "cached": (
+        ("prompt_tokens_details", "cached_tokens"),
+        ("prompt_cache_hit_tokens",),
+        ("cached_tokens",),
+    ),
+    # OpenRouter, for models that bill writing to the cache.
+    "written": (("prompt_tokens_details", "cache_write_tokens"),),
+    "reasoning": (("completion_tokens_details", "reasoning_tokens"),),
+}
+"""Where each count stands; the first path that leads to one is taken."""
+
+
+class UsageMeter:
+    """Merges the usage objects of one answer, field by field, the last one first. Mutable."""
+
+    __slots__ = ("_counts", "characters")
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self.characters = 0
+        """Characters of text, reasoning and arguments, to estimate the output from."""
+
+    def read(self, usage: object) -> None:
+        """Takes what is usable in any value that an upstream calls usage."""
+        if isinstance(usage, dict):
+            for name, paths in _COUNTS.items():
+                count = _first_count(usage, paths)
+                if count is not None:
+                    self._counts[name] = count
+
+    def usage(self, estimate: Estimate | None = None) -> Usage:
+        """The Messages counts.
+
+        Chat's `prompt_tokens` includes cached tokens; Messages' `input_tokens` does not: its
+        three input numbers add up to the prompt.
+        """
+        if not self._counts:
+            return _usage(estimate() if estimate else 0, 0, 0, -(-self.characters // 4))
+        counts = self._counts
+        prompt, cached, written = self._prompt(), counts.get("cached", 0), counts.get("written", 0)
+        read = min(cached, prompt)
+        created = min(written, prompt - read)
+        usage = _usage(prompt - read - created, read, created, counts.get("completion", 0))
+        if "reasoning" in counts:
+            usage["output_tokens_details"] = {"thinking_tokens": counts["reasoning"]}
+        return usage
+
+    def _prompt(self) -> int:
+        counts = self._counts
+        if "prompt" in counts:
+            return counts["prompt"]
+        if "total" in counts:
+            return max(0, counts["total"] - counts.get("completion", 0))
+        return counts.get("cached", 0) + counts.get("written", 0)
+
+
+def _usage(input: int, read: int, created: int, output: int) -> Usage:
+    return {
+        "input_tokens": input,
+        "output_tokens": output,
+        "cache_creation_input_tokens": created,
+        "cache_read_input_tokens": read,
+    }
+
+
+def _first_count(usage: Json, paths: tuple[tuple[str, ...], ...]) -> int | None:
+    return next((count for path in paths if (count := _count(usage, path)) is not None), None)
+
+
+def _count(usage: Json, path: tuple[str, ...]) -> int | None:
+    value: Any = usage
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    # `True` is an int in Python, not in JSON.
+    return value if type(value) is int and value >= 0 else None

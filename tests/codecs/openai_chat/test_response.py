@@ -1,0 +1,92 @@
+"""Whole Chat answers: golden cases, and what is no answer."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_proxy.codecs.openai_chat.response import decode_response
+from claude_proxy.errors import ProtocolError, UpstreamError
+from claude_proxy.profiles import GENERIC
+from claude_proxy.types.anthropic import Message
+
+FOLDER = Path(__file__).parents[2] / "cases" / "openai_chat" / "response"
+CASES = sorted(FOLDER.glob("*.json"))
+
+
+def decode(body: Any) -> Message:
+    return decode_response(
+        body,
+        profile=GENERIC,
+        id="msg_0",
+        model="claude-x",
+        tool_names={"short_1": "a/very.long name"},
+        estimate=lambda: 1000,
+    )
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_case(path: Path) -> None:
+    case = json.loads(path.read_text("utf-8"))
+    assert set(case) == {"why", "chat", "message"} and case["why"]
+    before = copy.deepcopy(case["chat"])
+    common = {"id": "msg_0", "type": "message", "role": "assistant", "model": "claude-x"}
+    assert decode(case["chat"]) == {**common, "stop_sequence": None, **case["message"]}
+    assert case["chat"] == before
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 15
+
+
+NO_ANSWERS = [
+    ("not an object", [], "not a JSON object"),
+    ("no choices", {"id": "x"}, "no choices"),
+    ("null choices", {"choices": None}, "no choices"),
+    ("empty choices", {"choices": []}, "no choices"),
+    ("a choice of the wrong type", {"choices": ["a"]}, "no choices"),
+    ("another choice", {"choices": [{"index": 1, "message": {}}]}, "no choices"),
+    ("no message", {"choices": [{}]}, "choices.0.message of"),
+    ("a message of the wrong type", {"choices": [{"message": "a"}]}, "choices.0.message of"),
+    ("content of the wrong type", {"choices": [{"message": {"content": 1}}]}, "message.content"),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [n[1:] for n in NO_ANSWERS], ids=[n[0] for n in NO_ANSWERS]
+)
+def test_what_is_no_answer(body: Any, words: str) -> None:
+    with pytest.raises(ProtocolError, match=words):
+        decode(body)
+
+
+FAILURES = [
+    ({"error": {"message": "slow down", "code": 429}}, 429, "slow down"),
+    ({"error": "broken", "choices": []}, 502, "broken"),
+    ([{"error": {"message": "busy", "code": 503}}], 503, "busy"),
+    (
+        {"choices": [{"message": {"content": "a"}, "finish_reason": "error"}]},
+        502,
+        "The upstream broke its answer off with an error.",
+    ),
+    (
+        {"error": {"message": "maximum context length is 10 tokens"}},
+        400,
+        "prompt is too long: more than 10 tokens > 10 maximum",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "message"), FAILURES)
+def test_errors_with_status_200_are_raised(body: Any, status: int, message: str) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        decode(body)
+    assert (caught.value.status, caught.value.message) == (status, message)
+
+
+def test_names_and_estimate_are_optional() -> None:
+    body = {"choices": [{"message": {"content": "abcde"}, "finish_reason": "stop"}]}
+    message = decode_response(body, profile=GENERIC, id="msg_0", model="m")
+    assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (0, 2)
