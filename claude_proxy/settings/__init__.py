@@ -1,0 +1,158 @@
+"""Settings: read once, checked, frozen. Importing this reads nothing.
+
+Order: command option > environment > `.env` > secret files > `claude-proxy.toml` > default.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from claude_proxy.settings.fields import SettingsError, Var
+from claude_proxy.settings.model import Settings, is_loopback, variables
+from claude_proxy.settings.sources import (
+    CONFIG_NAME,
+    CONFIG_VARIABLE,
+    Found,
+    Layer,
+    dotenv_layer,
+    environment_layer,
+    find,
+    find_headers,
+    is_unset,
+    secret_layers,
+    toml_layer,
+    unknown_names,
+)
+
+__all__ = ["Settings", "SettingsError", "Var", "is_loopback", "load_settings", "variables"]
+
+_SECRETS = Path("/run/secrets")
+
+
+def load_settings(
+    *,
+    options: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    trusted_folder: bool = True,
+    config: Path | str | None = None,
+    secrets: Path = _SECRETS,
+) -> Settings:
+    """The effective settings of this process.
+
+    `options` are values by attribute (`{"port": 8085}`, None = not given) and win over all else.
+    `environ` is `os.environ` by default. With `trusted_folder=False` nothing is read from the
+    current folder: a cloned repository must not redirect the user's key.
+    Raises `SettingsError` naming every wrong variable, where it was set and what is allowed.
+    """
+    environ = os.environ if environ is None else environ
+    folders = list(_folders(environ, cwd, trusted_folder))
+    table = variables()
+    texts = list(_texts(environ, folders))
+    files = _config_files(texts, folders, config, trusted_folder)
+    layers, warnings = _layers(texts, files, table, secrets)
+    found = _find_all(table, dict(options or {}), layers)
+    settings = _build(found, table)
+    return settings.model_copy(update={"warnings": (*warnings, *_ineffective(settings))})
+
+
+def _folders(environ: Mapping[str, str], cwd: Path | None, trusted: bool) -> Iterator[Path]:
+    """Folders that may hold `.env` and the config file, strongest first."""
+    if trusted:
+        yield cwd or Path.cwd()
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    base = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
+    if base:
+        yield Path(base) / "claude-proxy"
+
+
+def _texts(environ: Mapping[str, str], folders: list[Path]) -> Iterator[Layer]:
+    yield environment_layer(environ)
+    for folder in folders:
+        if layer := dotenv_layer(folder / ".env"):
+            yield layer
+
+
+def _config_files(
+    texts: list[Layer], folders: list[Path], config: Path | str | None, trusted: bool
+) -> list[Path]:
+    """A named file stands in for the current folder's; the user's own comes last."""
+    found = [layer.values[CONFIG_VARIABLE] for layer in texts if layer.values.get(CONFIG_VARIABLE)]
+    named = config or next(iter(found), None)
+    usual = [folder / CONFIG_NAME for folder in (folders[1:] if named and trusted else folders)]
+    return [*([Path(named)] if named else []), *(path for path in usual if path.is_file())]
+
+
+def _layers(
+    texts: list[Layer], files: list[Path], table: Mapping[str, Var], secrets: Path
+) -> tuple[list[Layer], list[str]]:
+    """All layers but the options, strongest first, and warnings about what they hold."""
+    layers = [*texts, *secret_layers([layer.values for layer in texts], table, secrets)]
+    warnings = [warning for layer in texts for warning in unknown_names(layer, table)]
+    for path in files:
+        layer, about = toml_layer(path, table)
+        layers.append(layer)
+        warnings += about
+    return layers, warnings
+
+
+def _find_all(
+    table: Mapping[str, Var], options: Mapping[str, object], layers: list[Layer]
+) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for attribute, var in table.items():
+        value = _option(attribute, options) or (
+            find_headers(layers) if attribute == "custom_headers" else find(var, layers)
+        )
+        if value is not None:
+            found[attribute] = value
+    return found
+
+
+def _option(attribute: str, options: Mapping[str, object]) -> Found | None:
+    value = options.get(attribute)
+    if is_unset(value):
+        return None
+    return Found(value, f"option --{attribute.replace('_', '-').replace('openai-', '')}")
+
+
+def _build(found: Mapping[str, Found], table: Mapping[str, Var]) -> Settings:
+    values: dict[str, Any] = {attribute: one.value for attribute, one in found.items()}
+    sources = {attribute: one.source for attribute, one in found.items()}
+    try:
+        return Settings(**values, sources=sources)
+    except ValidationError as error:
+        lines = dict.fromkeys(_lines(error, found, table))
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _lines(
+    error: ValidationError, found: Mapping[str, Found], table: Mapping[str, Var]
+) -> Iterator[str]:
+    """One sentence for each wrong value. `from None` above: pydantic's text may hold secrets."""
+    for detail in error.errors(include_url=False, include_input=False):
+        attribute = str(detail["loc"][0])
+        var, one = table[attribute], found[attribute]
+        ours = detail.get("ctx", {}).get("error")
+        why = str(ours) if isinstance(ours, ValueError) else f"must be {var.allowed or 'a text'}"
+        shown = "" if var.private else f", not {_short(one.value)}"
+        yield f"{var.name} ({one.source}): {why}{shown}."
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _ineffective(settings: Settings) -> Iterator[str]:
+    """Settings that contradict the mode."""
+    if settings.auth_key is not None and not settings.fixed:
+        yield (
+            "CLAUDE_PROXY_AUTH_KEY is ignored in passthrough mode: each client's own key goes "
+            "to the upstream."
+        )
+    if settings.mode == "passthrough" and settings.openai_api_key is not None:
+        yield "OPENAI_API_KEY is ignored: CLAUDE_PROXY_MODE is passthrough."

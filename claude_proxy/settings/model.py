@@ -1,0 +1,388 @@
+"""What can be set: `Settings`, one annotated field per variable.
+
+This is the only table. The variable, its aliases and its help stand in the annotation; the
+sources, `claude-proxy config`, docs/configuration.md and .env.example are made or checked from it.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from claude_proxy.routing import ModelMap
+from claude_proxy.settings import parse
+from claude_proxy.settings.fields import (
+    COUNT,
+    POSITIVE_SECONDS,
+    SECONDS,
+    TRUTH,
+    Count,
+    Key,
+    Names,
+    PositiveSeconds,
+    Seconds,
+    SettingsError,
+    Text,
+    Var,
+)
+
+
+class Settings(BaseModel):
+    """Everything that can be set, checked and frozen.
+
+    `load_settings()` reads it from the outside; embedders may also build it directly.
+    Raises `SettingsError` when values contradict each other.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+        coerce_numbers_to_str=True,
+    )
+
+    mode: Annotated[
+        Literal["auto", "fixed", "passthrough"],
+        BeforeValidator(parse.lower),
+        Var(
+            "CLAUDE_PROXY_MODE",
+            "Whose key goes upstream: `fixed` the server's, `passthrough` each client's; "
+            "`auto` is `fixed` when OPENAI_API_KEY is set.",
+            "auto, fixed or passthrough",
+        ),
+    ] = "auto"
+    openai_api_key: Annotated[
+        Key | None,
+        Var("OPENAI_API_KEY", "The upstream's key, used for all clients.", private=True),
+    ] = None
+    openai_base_url: Annotated[
+        str,
+        AfterValidator(parse.base_url),
+        Var("OPENAI_BASE_URL", "Address of the OpenAI-compatible API.", private=True),
+    ] = "https://api.openai.com/v1"
+    backend: Annotated[
+        Literal["openai", "anthropic", "claude-cli"],
+        BeforeValidator(parse.lower),
+        Var(
+            "CLAUDE_PROXY_BACKEND",
+            "Kind of the default upstream. This version serves `openai`.",
+            "openai (anthropic and claude-cli are reserved names)",
+        ),
+    ] = "openai"
+    anthropic_api_key: Annotated[
+        Key | None,
+        Var(
+            "ANTHROPIC_API_KEY",
+            "Key of the Anthropic upstream; not used by the `openai` backend and never a check "
+            "of clients.",
+            private=True,
+        ),
+    ] = None
+    azure_api_version: Annotated[
+        Text | None,
+        Var(
+            "AZURE_API_VERSION",
+            "Turns on Azure's way of addressing: `api-version` in the query, the key in `api-key`.",
+            "a version like 2024-10-21",
+        ),
+    ] = None
+    auth_key: Annotated[
+        Key | None,
+        Var(
+            "CLAUDE_PROXY_AUTH_KEY",
+            "The key that clients must show, in fixed mode.",
+            aliases=("CLAUDE_PROXY_API_KEY", "AUTH_TOKEN"),
+            private=True,
+        ),
+    ] = None
+    big_model: Annotated[
+        Text,
+        Var(
+            "CLAUDE_PROXY_BIG_MODEL",
+            "Serves opus and every Claude name without a tier.",
+            "a model name",
+            aliases=("BIG_MODEL",),
+        ),
+    ] = "gpt-4o"
+    middle_model: Annotated[
+        Text | None,
+        Var(
+            "CLAUDE_PROXY_MIDDLE_MODEL",
+            "Serves sonnet; the big model if unset.",
+            "a model name",
+            aliases=("MIDDLE_MODEL",),
+        ),
+    ] = None
+    small_model: Annotated[
+        Text,
+        Var(
+            "CLAUDE_PROXY_SMALL_MODEL",
+            "Serves haiku.",
+            "a model name",
+            aliases=("SMALL_MODEL",),
+        ),
+    ] = "gpt-4o-mini"
+    models: Annotated[
+        dict[str, Text],
+        BeforeValidator(parse.mapping),
+        Var(
+            "CLAUDE_PROXY_MODELS",
+            "Model map before the tiers: `glob:model,glob:model` (split at the first colon) or "
+            "a JSON object.",
+            "pairs like glob:model,glob:model or a JSON object of strings",
+        ),
+    ] = Field(default_factory=dict)
+    unknown_model: Annotated[
+        Literal["pass", "reject"],
+        BeforeValidator(parse.lower),
+        Var(
+            "CLAUDE_PROXY_UNKNOWN_MODEL",
+            "Names that are neither Claude's nor configured: `pass` unchanged or `reject` "
+            "with 404.",
+            "pass or reject",
+        ),
+    ] = "pass"
+    max_tokens_limit: Annotated[
+        Count | None,
+        Var(
+            "CLAUDE_PROXY_MAX_TOKENS_LIMIT",
+            "Most output tokens asked of the upstream; the model's known cap if unset.",
+            COUNT,
+            aliases=("MAX_TOKENS_LIMIT",),
+        ),
+    ] = None
+    host: Annotated[
+        Text | None,
+        Var(
+            "CLAUDE_PROXY_HOST",
+            "Address to listen on; if unset 0.0.0.0 where that is safe, else 127.0.0.1.",
+            "an address like 127.0.0.1",
+            aliases=("HOST", "SERVER_HOST"),
+        ),
+    ] = None
+    port: Annotated[
+        int,
+        Field(ge=1, le=65535),
+        Var(
+            "CLAUDE_PROXY_PORT",
+            "Port to listen on.",
+            "a whole number from 1 to 65535",
+            aliases=("PORT",),
+        ),
+    ] = 8085
+    trust_proxy: Annotated[
+        bool,
+        Var(
+            "CLAUDE_PROXY_TRUST_PROXY",
+            "A proxy in front checks the clients: allows a public address without "
+            "CLAUDE_PROXY_AUTH_KEY.",
+            TRUTH,
+            aliases=("TRUST_PROXY",),
+        ),
+    ] = False
+    allowed_hosts: Annotated[
+        Names,
+        Var(
+            "CLAUDE_PROXY_ALLOWED_HOSTS",
+            "Host names under which browsers and clients may reach the proxy, beside its own.",
+            "names like a.example,b.example or a JSON array",
+        ),
+    ] = ()
+    cors_origins: Annotated[
+        Names,
+        Var(
+            "CLAUDE_PROXY_CORS_ORIGINS",
+            "Origins of web pages that may call the proxy.",
+            "origins like https://a.example or a JSON array",
+        ),
+    ] = ()
+    request_timeout: Annotated[
+        PositiveSeconds,
+        Var(
+            "CLAUDE_PROXY_REQUEST_TIMEOUT",
+            "Seconds that the upstream may be silent: before its first byte and between reads.",
+            POSITIVE_SECONDS,
+            aliases=("REQUEST_TIMEOUT",),
+        ),
+    ] = 300.0
+    connect_timeout: Annotated[
+        PositiveSeconds,
+        Var(
+            "CLAUDE_PROXY_CONNECT_TIMEOUT",
+            "Seconds for connecting to the upstream.",
+            POSITIVE_SECONDS,
+        ),
+    ] = 10.0
+    max_body_bytes: Annotated[
+        Count,
+        Var("CLAUDE_PROXY_MAX_BODY_BYTES", "Largest request body, in bytes.", COUNT),
+    ] = 33_554_432
+    max_concurrent: Annotated[
+        Count,
+        Var("CLAUDE_PROXY_MAX_CONCURRENT", "Requests at a time per worker; more get 429.", COUNT),
+    ] = 1000
+    drain_seconds: Annotated[
+        Seconds,
+        Var(
+            "CLAUDE_PROXY_DRAIN_SECONDS",
+            "Seconds that running answers get to finish after SIGTERM.",
+            SECONDS,
+        ),
+    ] = 30.0
+    transport: Annotated[
+        Literal["aiohttp", "httpx"],
+        BeforeValidator(parse.lower),
+        Var("CLAUDE_PROXY_TRANSPORT", "HTTP client for the upstream.", "aiohttp or httpx"),
+    ] = "aiohttp"
+    ping_seconds: Annotated[
+        PositiveSeconds,
+        Var(
+            "CLAUDE_PROXY_PING_SECONDS",
+            "Seconds of silence in a stream until a ping is sent.",
+            POSITIVE_SECONDS,
+        ),
+    ] = 10.0
+    hold_seconds: Annotated[
+        Seconds,
+        Var(
+            "CLAUDE_PROXY_HOLD_SECONDS",
+            "Most seconds that a stream's status waits for the upstream's first event.",
+            SECONDS,
+        ),
+    ] = 10.0
+    models_cache_seconds: Annotated[
+        Seconds,
+        Var(
+            "CLAUDE_PROXY_MODELS_CACHE_SECONDS",
+            "Seconds that the upstream's list of models is kept.",
+            SECONDS,
+        ),
+    ] = 60.0
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        BeforeValidator(parse.log_level),
+        Var(
+            "CLAUDE_PROXY_LOG_LEVEL",
+            "Least level that is logged.",
+            "DEBUG, INFO, WARNING, ERROR or CRITICAL",
+            aliases=("LOG_LEVEL",),
+        ),
+    ] = "INFO"
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        BeforeValidator(parse.lower),
+        Var(
+            "CLAUDE_PROXY_LOG_FORMAT",
+            "`console` for people, `json` for machines, `auto` by the terminal.",
+            "auto, console or json",
+        ),
+    ] = "auto"
+    access_log: Annotated[
+        bool,
+        Var("CLAUDE_PROXY_ACCESS_LOG", "One line for each request, at its end.", TRUTH),
+    ] = True
+    workers: Annotated[
+        Count,
+        Var(
+            "CLAUDE_PROXY_WORKERS",
+            "Processes; more than 1 needs the extra `production`.",
+            COUNT,
+        ),
+    ] = 1
+    custom_headers: Annotated[
+        dict[str, str],
+        AfterValidator(parse.headers),
+        Var(
+            "CUSTOM_HEADER_*",
+            "A header for every upstream request: the rest of the name, with `-` for `_`.",
+            "a header's text",
+            private=True,
+        ),
+    ] = Field(default_factory=dict, repr=False)
+
+    sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    """For each field that was set: where its value came from."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know: misspelled names, settings without effect."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.mode == "fixed" and self.openai_api_key is None:
+            raise SettingsError(
+                "CLAUDE_PROXY_MODE is fixed, but there is no key: set OPENAI_API_KEY."
+            )
+        if self.backend != "openai":
+            raise SettingsError(
+                f"CLAUDE_PROXY_BACKEND is {self.backend}: this version serves only openai."
+            )
+        return self
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the server's own key goes upstream, else each client's."""
+        return self.openai_api_key is not None and self.mode != "passthrough"
+
+    def model_map(self) -> ModelMap:
+        """The settings that routing needs."""
+        return ModelMap(
+            big=self.big_model,
+            middle=self.middle_model or self.big_model,
+            small=self.small_model,
+            globs=tuple(self.models.items()),
+            reject_unknown=self.unknown_model == "reject",
+        )
+
+    def bind(self) -> tuple[str, str]:
+        """The address to listen on, and why.
+
+        Raises `SettingsError` for a public address that would let anybody spend the server's key.
+        """
+        if self.host is None:
+            return self._safe_host()
+        if is_loopback(self.host):
+            return self.host, "as set, reachable only from this machine"
+        if not self.fixed:
+            return self.host, "as set; each client brings its own key"
+        if self.auth_key is not None:
+            return self.host, "as set; clients need CLAUDE_PROXY_AUTH_KEY"
+        if self.trust_proxy:
+            return self.host, "as set; the proxy in front is trusted to check clients"
+        raise SettingsError(
+            f"CLAUDE_PROXY_HOST is {self.host}, so anybody who reaches it could use your "
+            "OPENAI_API_KEY. Set CLAUDE_PROXY_AUTH_KEY (clients must show it), or "
+            "CLAUDE_PROXY_HOST=127.0.0.1, or CLAUDE_PROXY_TRUST_PROXY=true if a proxy in front "
+            "checks the clients."
+        )
+
+    def _safe_host(self) -> tuple[str, str]:
+        if not self.fixed:
+            return "0.0.0.0", "each client brings its own key"
+        if self.auth_key is not None:
+            return "0.0.0.0", "clients need CLAUDE_PROXY_AUTH_KEY"
+        return "127.0.0.1", "without CLAUDE_PROXY_AUTH_KEY only this machine may use your key"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address. Names other than localhost count as public."""
+    name = host.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    # A socket for both families shows IPv4 peers as `::ffff:127.0.0.1`.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def variables() -> dict[str, Var]:
+    """Each field's `Var`, by attribute, in the order of the class."""
+    return {
+        attribute: meta
+        for attribute, info in Settings.model_fields.items()
+        for meta in info.metadata
+        if isinstance(meta, Var)
+    }
