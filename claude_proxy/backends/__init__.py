@@ -1,0 +1,47 @@
+"""Async transports: bytes in, bytes out. Backends never translate.
+
+The seam is small on purpose: a `WireRequest` goes in, a `WireResponse` comes out, and whoever
+opened the response closes it by `aclose()`.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One HTTP request to an upstream; `headers` lack only what the transport itself must set."""
+
+    url: str
+    body: bytes = b""
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class WireResponse(Protocol):
+    """An answer whose headers have arrived. An object, not a generator: it owns a connection."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Looked up without regard to case."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Body bytes as they arrive; raises `UpstreamError` when they break off."""
+
+    async def aclose(self) -> None:
+        """Frees the connection, for reuse if the body was read to its end. Safe to call twice."""
+
+
+class Backend(Protocol):
+    async def send(self, request: WireRequest, /) -> WireResponse:
+        """The upstream's answer as soon as its headers are there.
+
+        Raises `UpstreamError`: 502 when the upstream cannot be reached, 504 when connecting
+        takes too long. How long an answer may take is the caller's business.
+        """
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,121 @@
+"""Who may ask: Host and Origin, the bind rule, and the clients' key. Pure ASGI middleware.
+
+Everything is decided on the route path and the raw headers, never on `request.url`, which a
+malformed Host can change.
+"""
+
+import hmac
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.server.context import KEY, Context
+from claude_proxy.settings import Settings, is_loopback
+
+OPEN_PATHS = frozenset({"", "/", "/health", "/livez"})
+OPEN_HEAD_PATHS = OPEN_PATHS | {"/v1", "/v1/", "/api/hello"}
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_NO_RETRY = {"x-should-retry": "false"}
+
+
+def client_keys(context: Context) -> list[str]:
+    """The credentials a client sent: `x-api-key` first, then the Bearer token."""
+    scheme, _, token = context.header(b"authorization").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return [key for key in (context.header(b"x-api-key"), bearer) if key]
+
+
+class Guard:
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self._app = app
+        key = settings.auth_key if settings.fixed else None
+        self._key = key.get_secret_value().encode() if key else None
+        self._local_only = settings.fixed and self._key is None and not settings.trust_proxy
+        self._hosts = _LOCAL_HOSTS | {host.lower() for host in settings.allowed_hosts}
+        self._origins = frozenset(settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self._check(scope, scope[KEY])
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, context: Context) -> None:
+        """Raises what is wrong; the context middleware answers."""
+        self._check_host(context)
+        self._check_origin(scope, context)
+        if _is_open(scope["method"], context.path):
+            return
+        if self._local_only and not _from_loopback(scope, context):
+            raise ClaudeProxyError(
+                "This server holds an upstream key and has no CLAUDE_PROXY_AUTH_KEY, so it "
+                "answers only clients on its own machine. Set CLAUDE_PROXY_AUTH_KEY and send "
+                "it as x-api-key, or set CLAUDE_PROXY_TRUST_PROXY=true behind your own proxy.",
+                status=403,
+                headers=_NO_RETRY,
+            )
+        if self._key is not None and not self._knows(context):
+            raise ClaudeProxyError(
+                "Missing or wrong key. Send the server's CLAUDE_PROXY_AUTH_KEY as x-api-key or "
+                "as Authorization: Bearer (for Claude Code: ANTHROPIC_API_KEY).",
+                status=401,
+                headers=_NO_RETRY,
+            )
+
+    def _knows(self, context: Context) -> bool:
+        assert self._key is not None
+        # No early exit and no `str`: compare_digest refuses non-ASCII text.
+        matches = [
+            hmac.compare_digest(key.encode("latin-1", "replace"), self._key)
+            for key in client_keys(context)
+        ]
+        return any(matches)
+
+    def _check_host(self, context: Context) -> None:
+        """Without a client key, a foreign Host means a browser that was led here (rebinding)."""
+        host = context.header(b"host")
+        if self._local_only and host and _host_name(host) not in self._hosts:
+            raise ClaudeProxyError(
+                "This Host is not allowed. Name it in CLAUDE_PROXY_ALLOWED_HOSTS, or set "
+                "CLAUDE_PROXY_AUTH_KEY.",
+                status=403,
+                headers=_NO_RETRY,
+            )
+
+    def _check_origin(self, scope: Scope, context: Context) -> None:
+        origin = context.header(b"origin")
+        if not origin or origin in self._origins:
+            return
+        own = f"{scope.get('scheme', 'http')}://{context.header(b'host')}"
+        if origin.lower() != own.lower() or not self._own_origin_is_safe(context):
+            raise ClaudeProxyError(
+                "Requests from other web pages are refused. Name the page's origin in "
+                "CLAUDE_PROXY_CORS_ORIGINS to allow it.",
+                status=403,
+                headers=_NO_RETRY,
+            )
+
+    def _own_origin_is_safe(self, context: Context) -> bool:
+        return self._key is not None or _host_name(context.header(b"host")) in self._hosts
+
+
+def _is_open(method: str, path: str) -> bool:
+    if method == "HEAD":
+        return path in OPEN_HEAD_PATHS
+    return method == "GET" and path in OPEN_PATHS
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets; "" when it is malformed."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _from_loopback(scope: Scope, context: Context) -> bool:
+    """A forwarded request comes from elsewhere, whoever carried it here."""
+    if any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name in context.headers):
+        return False
+    client = scope.get("client")
+    return client is not None and is_loopback(client[0])

@@ -1,0 +1,55 @@
+"""A request's body: JSON, and no larger than the limit, counted while it is read."""
+
+from starlette.types import Receive
+
+from claude_proxy.codecs.jsonio import loads_body
+from claude_proxy.errors import RequestError
+from claude_proxy.server.context import Context
+from claude_proxy.server.watch import ClientGone
+from claude_proxy.types import Json
+
+
+async def read_json(context: Context, receive: Receive, *, limit: int) -> Json:
+    """The parsed object; `RequestError` 400, 413 or 415, `ClientGone` when it never came whole."""
+    _check_content_type(context.header(b"content-type"))
+    return loads_body(await _read(context, receive, limit))
+
+
+def _check_content_type(value: str) -> None:
+    # Browsers may send other types across origins without asking first.
+    kind = value.partition(";")[0].strip().lower()
+    if kind != "application/json" and not (
+        kind.startswith("application/") and kind.endswith("+json")
+    ):
+        raise RequestError(
+            "Send the body as JSON, with the header `content-type: application/json`.",
+            status=415,
+        )
+
+
+async def _read(context: Context, receive: Receive, limit: int) -> bytes:
+    length = context.header(b"content-length")
+    if length.isascii() and length.isdigit() and int(length[:20]) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> RequestError:
+    # The rest of the body is not read, so the connection cannot go on.
+    return RequestError(
+        f"The request body is larger than {limit:,} bytes (CLAUDE_PROXY_MAX_BODY_BYTES).",
+        status=413,
+        headers={"connection": "close"},
+    )

@@ -1,0 +1,100 @@
+"""What belongs to one request: its id, its clock, and what the access line will say.
+
+`RequestContext` is the outermost of our pure ASGI middleware. It also answers for whatever
+nobody caught, in the client's own error shape.
+"""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from starlette._utils import get_route_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.server.redact import Redactor
+from claude_proxy.server.responses import send_error
+
+KEY = "claude_proxy.context"
+_CLIENT_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+
+log = structlog.get_logger("claude_proxy.access")
+
+
+@dataclass(slots=True)
+class Context:
+    """Mutable; one for each request, at `scope[KEY]`."""
+
+    path: str
+    headers: dict[bytes, bytes]
+    send: Send
+    """The server's own `send`, for bodies: nothing of ours stands between it and the chunks."""
+    id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
+    started: float = field(default_factory=time.monotonic)
+    status: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the access line says beside method, path, status and time; never prompts or keys."""
+
+    def header(self, name: bytes) -> str:
+        """A request header's value, latin-1 decoded and stripped; "" when absent."""
+        return self.headers.get(name, b"").decode("latin-1").strip()
+
+
+class RequestContext:
+    def __init__(self, app: ASGIApp, *, redactor: Redactor, access_log: bool) -> None:
+        self._app = app
+        self._redactor = redactor
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        context = Context(path=get_route_path(scope), headers=headers, send=send)
+        scope[KEY] = context
+        own_headers = [(b"request-id", context.id.encode())]
+        client_id = headers.get(b"x-request-id", b"")
+        if _CLIENT_ID.fullmatch(client_id):
+            own_headers.append((b"x-request-id", client_id))
+            context.facts["client_request_id"] = client_id.decode()
+
+        async def note_start(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                context.status = message["status"]
+                message = {**message, "headers": [*message["headers"], *own_headers]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as error:  # noqa: BLE001 - the last line: every fault gets a shaped answer
+            await self._answer_fault(context, error, note_start)
+        finally:
+            if self._access_log:
+                self._write_line(scope, context)
+
+    async def _answer_fault(self, context: Context, error: Exception, send: Send) -> None:
+        """Ours when raised on purpose; anything else is a bug: 500, with a traceback logged."""
+        if not isinstance(error, ClaudeProxyError):
+            log.error("request_crashed", request_id=context.id, exc_info=error)
+            error = ClaudeProxyError("Internal error in claude-proxy; its log has the details.")
+        context.facts["error"] = error.type
+        context.facts["reason"] = self._redactor.clean(error.message)[:300]
+        if context.status == 0:
+            await send_error(send, context, error, self._redactor)
+
+    def _write_line(self, scope: Scope, context: Context) -> None:
+        milliseconds = (time.monotonic() - context.started) * 1000
+        level = log.info if context.status < 500 else log.warning
+        level(
+            "request_finished",
+            method=scope["method"],
+            path=context.path,
+            status=context.status,
+            ms=round(milliseconds, 1),
+            request_id=context.id,
+            **context.facts,
+        )

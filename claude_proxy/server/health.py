@@ -1,0 +1,96 @@
+"""Probes and self-tests. What is open without a key shows no URL, model or key state."""
+
+import time
+from datetime import UTC, datetime
+from secrets import token_hex
+
+from starlette.types import Receive, Scope, Send
+
+from claude_proxy._version import __version__
+from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.server.context import Context
+from claude_proxy.server.pipeline import ask, make_plan
+from claude_proxy.server.responses import clean_error, send_json
+from claude_proxy.server.services import Services
+from claude_proxy.types import Json
+
+_STARTED = time.monotonic()
+
+# What usually helps, by the status that the upstream's answer maps to.
+_HINTS = {
+    400: "The upstream refused the request: check CLAUDE_PROXY_SMALL_MODEL against its models.",
+    401: "The upstream refused the key: check OPENAI_API_KEY, or the key that you sent.",
+    402: "The upstream wants to be paid: check the account's credit.",
+    403: "The upstream forbids this: check the key's rights, and the region.",
+    404: "Not found: check OPENAI_BASE_URL (most end in /v1) and CLAUDE_PROXY_SMALL_MODEL.",
+    429: "The upstream limits the rate or the quota: wait, or check the account's limits.",
+    502: "The upstream could not be reached: check OPENAI_BASE_URL, and that the server runs.",
+    504: "The upstream did not answer in time: check OPENAI_BASE_URL, or the network.",
+}
+
+
+async def root(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    body = {
+        "name": "claude-proxy",
+        "version": __version__,
+        "endpoints": ["/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/health"],
+        "usage": "Set ANTHROPIC_BASE_URL to this server's address.",
+    }
+    await send_json(send, 200, body)
+
+
+def _state(services: Services) -> Json:
+    return {
+        "status": "ok",
+        "version": __version__,
+        "uptime_seconds": round(time.monotonic() - _STARTED, 1),
+        "in_flight": services.in_flight,
+        "draining": False,
+    }
+
+
+async def health(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    await send_json(send, 200, _state(services))
+
+
+async def livez(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    timestamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    await send_json(send, 200, {**_state(services), "timestamp": timestamp})
+
+
+async def test_connection(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """One call of five tokens to the small model, through everything a real request meets."""
+    body: Json = {
+        "model": services.models.small,
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": f"Say hello. ({token_hex(2)})"}],
+    }
+    started = time.monotonic()
+    report: Json = {"model": services.models.small, "base_url": services.upstream.base_url}
+    try:
+        plan = make_plan(services, context, body)
+        message, _ = await ask(services, plan, receive)
+    except ClaudeProxyError as error:
+        clean = clean_error(error, services.redactor)
+        context.facts.update(error=clean.type)
+        report |= {
+            "status": "error",
+            "error": {"type": clean.type, "message": clean.message},
+            "hint": _HINTS.get(clean.status, "See the server's log."),
+        }
+        await send_json(send, clean.status, report, clean.headers)
+        return
+    report |= {
+        "status": "ok",
+        "milliseconds": round((time.monotonic() - started) * 1000),
+        "usage": message["usage"],
+    }
+    await send_json(send, 200, report)

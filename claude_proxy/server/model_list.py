@@ -1,0 +1,63 @@
+"""The upstream's own list of models, fetched when somebody asks and kept for a while."""
+
+import asyncio
+import hashlib
+import time
+
+from claude_proxy.backends import Backend
+from claude_proxy.codecs.jsonio import loads
+from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.server.upstream import Upstream
+from claude_proxy.types import Json
+
+_WAIT_SECONDS = 2.0
+_MAX_LIST_BYTES = 4 << 20
+_MAX_CACHED_KEYS = 64
+
+
+class UpstreamModels:
+    """The upstream's list, kept for `seconds`. Mutable; entries are per credential."""
+
+    def __init__(self, backend: Backend, upstream: Upstream, *, seconds: float) -> None:
+        self._backend = backend
+        self._upstream = upstream
+        self._seconds = seconds
+        self._kept: dict[bytes, tuple[float, list[Json]]] = {}
+
+    async def get(self, key: str) -> list[Json]:
+        """The upstream's entries; none when it does not answer in time or has no list."""
+        digest = hashlib.sha256(key.encode()).digest()
+        kept = self._kept.get(digest)
+        if kept is not None and time.monotonic() - kept[0] < self._seconds:
+            return kept[1]
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                entries = await self._fetch(key)
+        except (ClaudeProxyError, TimeoutError, ValueError):
+            return kept[1] if kept else []
+        if len(self._kept) >= _MAX_CACHED_KEYS:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[digest] = time.monotonic(), entries
+        return entries
+
+    async def _fetch(self, key: str) -> list[Json]:
+        response = await self._backend.send(self._upstream.models(key=key))
+        try:
+            parts, size = [], 0
+            async for data in response:
+                parts.append(data)
+                size += len(data)
+                if size > _MAX_LIST_BYTES:
+                    raise ValueError("the model list is too large")
+        finally:
+            await response.aclose()
+        return _entries(loads(b"".join(parts))) if response.status == 200 else []
+
+
+def _entries(body: object) -> list[Json]:
+    entries = body.get("data") if isinstance(body, dict) else None
+    return [
+        entry
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    ]

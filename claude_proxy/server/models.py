@@ -1,0 +1,136 @@
+"""`/v1/models`: the tiers first, then what the upstream offers, in the client's own shape."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from claude_proxy.errors import RequestError
+from claude_proxy.profiles import Profile, profile_for
+from claude_proxy.server.auth import client_keys
+from claude_proxy.server.context import Context
+from claude_proxy.server.responses import send_json, speaks_openai
+from claude_proxy.server.services import Services
+from claude_proxy.types import Json
+
+_DEFAULT_PAGE, _LARGEST_PAGE = 20, 1000
+
+# The client's model discovery keeps only ids that contain "claude".
+TIER_IDS = (
+    ("claude-opus-5-5", "Opus"),
+    ("claude-sonnet-5-5", "Sonnet"),
+    ("claude-haiku-5-5", "Haiku"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One model as both shapes need it. `created`: Unix seconds, 0 when unknown."""
+
+    id: str
+    name: str
+    owner: str
+    created: int
+    profile: Profile
+
+
+async def list_models(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    listed = await _all_models(services, context)
+    if speaks_openai(context):
+        await send_json(send, 200, {"object": "list", "data": [_openai(m) for m in listed]})
+        return
+    query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+    await send_json(send, 200, _page(listed, query))
+
+
+async def retrieve_model(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    wanted = scope["path_params"]["id"]
+    found = next((m for m in await _all_models(services, context) if m.id == wanted), None)
+    if found is None:
+        raise RequestError(f"model: {wanted}", status=404)
+    await send_json(send, 200, _openai(found) if speaks_openai(context) else _anthropic(found))
+
+
+async def _all_models(services: Services, context: Context) -> list[Listed]:
+    tiers = (services.models.big, services.models.middle, services.models.small)
+    base_url = services.upstream.base_url
+    listed = [
+        Listed(id, f"{model} (Claude {word})", "claude-proxy", 0, profile_for(base_url, model))
+        for (id, word), model in zip(TIER_IDS, tiers, strict=True)
+    ]
+    oauth = "oauth-" in context.header(b"anthropic-beta")
+    key = services.upstream.key(client_keys(context), oauth=oauth)
+    entries = {e["id"]: e for e in await services.upstream_models.get(key)}
+    for model in dict.fromkeys([*tiers, *entries]):
+        entry = entries.get(model, {})
+        created = entry.get("created")
+        owner = entry.get("owned_by")
+        listed.append(
+            Listed(
+                model,
+                model,
+                owner if isinstance(owner, str) else "upstream",
+                created if isinstance(created, int) and 0 <= created < 1 << 33 else 0,
+                profile_for(base_url, model),
+            )
+        )
+    return listed
+
+
+def _page(listed: list[Listed], query: dict[str, str]) -> Json:
+    """Anthropic's paging: `limit`, `after_id`, `before_id`. `RequestError` for a bad value."""
+    limit = query.get("limit", str(_DEFAULT_PAGE))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _LARGEST_PAGE):
+        raise RequestError(f"limit: must be a number from 1 to {_LARGEST_PAGE}")
+    ids = [model.id for model in listed]
+    start, end = 0, len(ids)
+    if "after_id" in query:
+        start = _position(ids, query["after_id"], "after_id") + 1
+        end = min(end, start + int(limit))
+        more = end < len(ids)
+    elif "before_id" in query:
+        end = _position(ids, query["before_id"], "before_id")
+        start = max(0, end - int(limit))
+        more = start > 0
+    else:
+        end = min(end, int(limit))
+        more = end < len(ids)
+    page = listed[start:end]
+    return {
+        "data": [_anthropic(model) for model in page],
+        "has_more": more,
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+    }
+
+
+def _position(ids: list[str], id: str, name: str) -> int:
+    if id not in ids:
+        raise RequestError(f"{name}: no model with this id")
+    return ids.index(id)
+
+
+def _anthropic(model: Listed) -> Json:
+    return {
+        "type": "model",
+        "id": model.id,
+        "display_name": model.name,
+        "created_at": datetime.fromtimestamp(model.created, UTC).isoformat().replace("+00:00", "Z"),
+        "lifecycle": "active",
+        "max_input_tokens": model.profile.context_window,
+        "max_tokens": model.profile.max_output_tokens,
+    }
+
+
+def _openai(model: Listed) -> Json:
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": model.owner,
+    }

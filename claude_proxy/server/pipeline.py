@@ -1,0 +1,321 @@
+"""The one flow: decode → route → encode → send → feed → reply.
+
+`Plan` is everything that is known before the upstream is asked; a reply, whole or streamed,
+only follows it.
+"""
+
+from collections.abc import AsyncIterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from secrets import token_hex
+from urllib.parse import quote
+
+from starlette.types import Receive, Send
+
+from claude_proxy.backends import WireRequest, WireResponse
+from claude_proxy.codecs import anthropic_messages, openai_chat
+from claude_proxy.codecs.fold import MessageFold, unfold
+from claude_proxy.codecs.jsonio import dumps, loads
+from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError
+from claude_proxy.profiles import Profile
+from claude_proxy.server.auth import client_keys
+from claude_proxy.server.context import Context
+from claude_proxy.server.responses import EventStream, clean_error, send_json, worth_showing
+from claude_proxy.server.services import Services
+from claude_proxy.server.watch import SilenceAfterFinish, Watch
+from claude_proxy.tokens import estimate_tokens
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent
+
+MAX_ANSWER_BYTES = 64 << 20
+_MAX_ERROR_BYTES = 1 << 20
+_NOTES_BYTES = 2048
+_PASSED_ERROR_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
+_UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One request, translated and routed, ready to be sent."""
+
+    request: MessagesRequest
+    wire: WireRequest
+    profile: Profile
+    message_id: str
+    tool_names: Mapping[str, str]
+    headers: Mapping[str, str]
+    """For the answer: the route, and what was dropped."""
+
+    def decoder(self) -> openai_chat.StreamDecoder:
+        return openai_chat.StreamDecoder(
+            profile=self.profile,
+            id=self.message_id,
+            model=self.request["model"],
+            tool_names=self.tool_names,
+            estimate=self.estimate,
+        )
+
+    def decode(self, body: Json) -> Message:
+        return openai_chat.decode_response(
+            body,
+            profile=self.profile,
+            id=self.message_id,
+            model=self.request["model"],
+            tool_names=self.tool_names,
+            estimate=self.estimate,
+        )
+
+    def estimate(self) -> int:
+        """Input tokens, for upstreams that report no usage."""
+        return estimate_tokens(self.request)
+
+
+class Notes:
+    """What was dropped on the way out, in order, as `path=why`. Mutable."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+
+    def __call__(self, path: str, why: str) -> None:
+        self.items.append(f"{quote(path, safe='.[]_-')}={quote(why, safe=_REASON_SAFE)}")
+
+    def header(self) -> str:
+        """At most 2 KiB; the rest is counted (`+3`)."""
+        text = ", ".join(self.items)
+        if len(text) <= _NOTES_BYTES:
+            return text
+        kept = text[: _NOTES_BYTES - 8].rpartition(", ")[0]
+        return f"{kept}, +{len(self.items) - kept.count(', ') - 1}"
+
+
+_REASON_SAFE = " !#$&'()*/:;<>?@[]^_`{|}~.-"
+
+
+def make_plan(services: Services, context: Context, body: Json) -> Plan:
+    """Decodes, routes and encodes. Raises what is wrong with the request, or its key."""
+    notes = Notes()
+    peek = anthropic_messages.peek(body)
+    request = anthropic_messages.decode_request(body, on_drop=notes)
+    route = services.route(peek)
+    context.facts.update(model=peek.model, upstream_model=route.model, stream=peek.stream)
+    outgoing: MessagesRequest = {**request, "model": route.model}
+    chat = openai_chat.encode_request(outgoing, profile=route.profile, on_drop=notes)
+    oauth = "oauth-" in context.header(b"anthropic-beta")
+    key = services.upstream.key(client_keys(context), oauth=oauth)
+    headers = {
+        "x-claude-proxy-route": (
+            f"upstream={route.upstream}; model={quote(route.model, safe='/:.-_')}; "
+            f'reason="{quote(route.reason, safe=_REASON_SAFE)}"'
+        )
+    }
+    if notes.items:
+        headers["x-claude-proxy-notes"] = notes.header()
+        context.facts["notes"] = len(notes.items)
+    return Plan(
+        request=request,
+        wire=services.upstream.chat(dumps(chat), model=route.model, key=key, stream=peek.stream),
+        profile=route.profile,
+        message_id=f"msg_{token_hex(12)}",
+        tool_names=openai_chat.tool_names(outgoing, profile=route.profile),
+        headers=headers,
+    )
+
+
+async def reply_whole(
+    services: Services, context: Context, plan: Plan, receive: Receive, send: Send
+) -> None:
+    message, headers = await ask(services, plan, receive)
+    _note_usage(context, message["usage"])
+    await send_json(send, 200, {**message}, {**plan.headers, **headers})
+
+
+async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message, dict[str, str]]:
+    """The whole answer and the upstream's headers for the client. Raises `UpstreamError`."""
+    async with AsyncExitStack() as stack:
+        async with Watch(receive, silence=services.settings.request_timeout) as watch:
+            response = await services.backend.send(plan.wire)
+            stack.push_async_callback(response.aclose)
+            watch.heard()
+            await _check_status(response, watch)
+            raw = await _read_all(response, watch, MAX_ANSWER_BYTES)
+        return _whole(plan, response, raw), _passed_headers(response)
+
+
+def _whole(plan: Plan, response: WireResponse, raw: bytes) -> Message:
+    if _is_event_stream(response):
+        # Some models only stream, whatever was asked.
+        return _folded(plan, raw)
+    try:
+        body = loads(raw)
+    except ValueError:
+        raise openai_chat.decode_error(response.status, raw) from None
+    return plan.decode(body)
+
+
+def _folded(plan: Plan, raw: bytes) -> Message:
+    decoder, fold = plan.decoder(), MessageFold()
+    for event in [*decoder.feed(raw), *decoder.close()]:
+        fold.feed(event)
+    if decoder.error is not None:
+        raise decoder.error
+    return fold.message
+
+
+async def reply_stream(
+    services: Services, context: Context, plan: Plan, receive: Receive, send: Send
+) -> None:
+    decoder = plan.decoder()
+    stream = EventStream(send, context.send, decoder, plan.headers)
+    relay = Relay(services, context, plan, decoder, stream)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(stream.aclose)
+        try:
+            async with Watch(receive, silence=services.settings.request_timeout) as watch:
+                await relay.run(watch, stack)
+        except SilenceAfterFinish:
+            await relay.finish()
+        except ClaudeProxyError as error:
+            if not stream.started:
+                raise
+            await relay.fail(error)
+
+
+class Relay:
+    """Moves one upstream answer into one `EventStream`. Mutable; used once."""
+
+    def __init__(
+        self,
+        services: Services,
+        context: Context,
+        plan: Plan,
+        decoder: openai_chat.StreamDecoder,
+        stream: EventStream,
+    ) -> None:
+        self._services = services
+        self._context = context
+        self._plan = plan
+        self._decoder = decoder
+        self._stream = stream
+        self._last: Sequence[StreamEvent] = ()
+
+    async def run(self, watch: Watch, stack: AsyncExitStack) -> None:
+        settings = self._services.settings
+
+        def beat() -> None:
+            if self._decoder.finished:
+                watch.interrupt(SilenceAfterFinish())
+            else:
+                self._stream.beat()
+                watch.beat_every(settings.ping_seconds)
+
+        watch.beat(beat, first=settings.hold_seconds)
+        response = await self._services.backend.send(self._plan.wire)
+        stack.push_async_callback(response.aclose)
+        watch.heard()
+        await _check_status(response, watch)
+        self._stream.headers.update(_passed_headers(response))
+        if _is_json(response):
+            # The upstream did not stream; the client gets its stream all the same.
+            raw = await _read_all(response, watch, MAX_ANSWER_BYTES)
+            await self._end(unfold(_whole(self._plan, response, raw)))
+            return
+        await self._pump(response, watch)
+        await self.finish()
+
+    async def _pump(self, response: WireResponse, watch: Watch) -> None:
+        decoder, write = self._decoder, self._stream.write
+        try:
+            async for data in response:
+                watch.heard()
+                events = decoder.feed(data)
+                if decoder.done:
+                    self._last = events
+                    return
+                if events:
+                    await write(events)
+                    watch.spoke()
+        except UpstreamError:
+            # After its finish_reason an answer is complete, however its connection ends.
+            if not decoder.finished:
+                raise
+
+    async def finish(self) -> None:
+        """The end of the answer: `message_stop`, or the error that the decoder found."""
+        events = [*self._last, *self._decoder.close()]
+        error = self._decoder.error
+        if error is None:
+            await self._end(events)
+            return
+        before = [event for event in events if event["type"] != "error"]
+        if not self._stream.started and not worth_showing(before):
+            raise error
+        await self._stream.write(before)
+        await self.fail(error)
+
+    async def fail(self, error: ClaudeProxyError) -> None:
+        clean = clean_error(error, self._services.redactor)
+        self._context.facts.update(error=clean.type, reason=clean.message[:300])
+        await self._stream.fail(clean, request_id=self._context.id)
+
+    async def _end(self, events: Sequence[StreamEvent]) -> None:
+        for event in events:
+            if event["type"] == "message_delta":
+                _note_usage(self._context, event["usage"])
+        await self._stream.write(events, last=True)
+
+
+async def _check_status(response: WireResponse, watch: Watch) -> None:
+    """Raises what the upstream answered, unless it is a success that is not a web page."""
+    status = response.status
+    kind = response.headers.get("content-type", "")
+    if 200 <= status < 300 and "html" not in kind:
+        return
+    error = openai_chat.decode_error(status, await _read_all(response, watch, _MAX_ERROR_BYTES))
+    passed = {
+        name: response.headers[name] for name in _PASSED_ERROR_HEADERS if name in response.headers
+    }
+    error.headers = {**error.headers, **passed, **_passed_headers(response)}
+    raise error
+
+
+async def _read_all(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for data in body:
+        watch.heard()
+        size += len(data)
+        if size > limit:
+            raise ProtocolError(f"The upstream's answer is larger than {limit:,} bytes.")
+        parts.append(data)
+    return b"".join(parts)
+
+
+def _passed_headers(response: WireResponse) -> dict[str, str]:
+    """What the client may know of the upstream's answer: its id and its rate limits."""
+    passed: dict[str, str] = {}
+    for name in _UPSTREAM_IDS:
+        if name in response.headers:
+            passed["x-upstream-request-id"] = response.headers[name]
+            break
+    for name, value in response.headers.items():
+        lower = name.lower()
+        if lower.startswith("x-ratelimit-"):
+            passed[lower] = value
+    return passed
+
+
+def _is_event_stream(response: WireResponse) -> bool:
+    return "event-stream" in response.headers.get("content-type", "")
+
+
+def _is_json(response: WireResponse) -> bool:
+    return "json" in response.headers.get("content-type", "").partition(";")[0]
+
+
+def _note_usage(context: Context, usage: Mapping[str, object]) -> None:
+    cached = usage["cache_read_input_tokens"]
+    context.facts.update(
+        input_tokens=usage["input_tokens"],
+        cached_tokens=cached,
+        output_tokens=usage["output_tokens"],
+    )

@@ -1,0 +1,165 @@
+"""Answers over raw ASGI: JSON, errors in the client's own shape, and the event stream.
+
+A stream's life: the status waits for the first meaningful event; then every upstream read is one
+`send`. Nothing runs per event but the codec, and one lazy timer a stream watches for silence.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from starlette.types import Send
+
+from claude_proxy.codecs import Decoder, anthropic_messages, openai_chat
+from claude_proxy.codecs.jsonio import dumps
+from claude_proxy.codecs.sse import encode_all
+from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.server.redact import Redactor
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import ErrorBody, ErrorEvent, StreamEvent
+
+if TYPE_CHECKING:
+    from claude_proxy.server.context import Context
+
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_JSON_HEADER = (b"content-type", b"application/json")
+_STREAM_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # nginx would hold the stream back in its buffers.
+    (b"x-accel-buffering", b"no"),
+)
+
+Headers = Mapping[str, str]
+
+
+def raw_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Header pairs for ASGI. What is not latin-1, or has a control character, cannot leave."""
+    return [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers.items()
+        if value.isprintable() and value.isascii()
+    ]
+
+
+async def send_json(send: Send, status: int, body: Json, headers: Headers | None = None) -> None:
+    raw = dumps(body)
+    start = [_JSON_HEADER, (b"content-length", str(len(raw)).encode())]
+    start += raw_headers(headers or {})
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": raw})
+
+
+def speaks_openai(context: "Context") -> bool:
+    """Whether the client expects OpenAI's shapes.
+
+    `/v1/models` is one path in both APIs: Anthropic's clients send `anthropic-version`.
+    """
+    path = context.path
+    if path.startswith(("/v1/chat/", "/v1/completions", "/v1/responses")):
+        return True
+    return path.startswith("/v1/models") and b"anthropic-version" not in context.headers
+
+
+async def send_error(
+    send: Send, context: "Context", error: ClaudeProxyError, redactor: Redactor
+) -> None:
+    codec = openai_chat if speaks_openai(context) else anthropic_messages
+    status, body = codec.encode_error(clean_error(error, redactor), request_id=context.id)
+    headers = error.headers
+    if status in (401, 403):
+        # Claude Code retries these for three minutes unless it is told not to.
+        headers = {"x-should-retry": "false", **headers}
+    await send_json(send, status, body, headers)
+
+
+def clean_error(error: ClaudeProxyError, redactor: Redactor) -> ClaudeProxyError:
+    """The same error with no key in its text."""
+    return ClaudeProxyError(
+        redactor.clean(error.message),
+        status=error.status,
+        type=error.type,
+        details=error.details,
+        headers=error.headers,
+    )
+
+
+class EventStream:
+    """The client's end of one streamed answer. Mutable; `write` feeds it, `end` or `fail` ends it.
+
+    Until something is worth showing, events are held back, so that an upstream that fails at
+    once still gets its real HTTP status. `beat` is called by the timer when nothing was sent for
+    a while: it starts the stream without an event, or pings.
+    """
+
+    def __init__(self, send: Send, raw_send: Send, decoder: Decoder, headers: Headers) -> None:
+        self.started = False
+        self.headers: dict[str, str] = dict(headers)
+        self._send = send
+        self._raw_send = raw_send
+        self._decoder = decoder
+        self._held: list[StreamEvent] = []
+        self._beating: asyncio.Task[None] | None = None
+        self._writing = False
+
+    async def write(self, events: Sequence[StreamEvent], *, last: bool = False) -> None:
+        """Sends events, or holds them; `last` ends the answer with them."""
+        if not self.started:
+            self._held += events
+            if not last and not worth_showing(self._held):
+                return
+            events, self._held = self._held, []
+            self._writing = True
+            await self._start()
+        if events or last:
+            await self._body(encode_all(events), more=not last)
+
+    async def fail(self, error: ClaudeProxyError, *, request_id: str) -> None:
+        """Ends a started stream with its one error event."""
+        body: ErrorBody = {"type": error.type, "message": error.message}
+        event: ErrorEvent = {"type": "error", "error": body, "request_id": request_id}
+        await self._body(encode_all([event]), more=False)
+
+    def beat(self) -> None:
+        """Breaks the silence, unless something is on its way already. Does not wait."""
+        if not self._writing and (self._beating is None or self._beating.done()):
+            self._beating = asyncio.get_running_loop().create_task(self._beat())
+
+    async def _beat(self) -> None:
+        if self.started:
+            await self._raw_send(_chunk(PING, True))
+            return
+        held, self._held = self._held, []
+        await self._start()
+        await self._raw_send(_chunk(encode_all([*self._decoder.open(), *held]), True))
+
+    async def aclose(self) -> None:
+        """Waits for a ping that is still on its way; for use when the answer is over."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+
+    async def _start(self) -> None:
+        self.started = True
+        headers = [*_STREAM_HEADERS, *raw_headers(self.headers)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _body(self, data: bytes, *, more: bool) -> None:
+        if self._beating is not None:
+            # A ping may be waiting for a slow client; bytes must leave in order.
+            await asyncio.wait((self._beating,))
+            self._beating = None
+        self._writing = True
+        try:
+            await self._raw_send(_chunk(data, more))
+        finally:
+            self._writing = False
+
+
+def _chunk(data: bytes, more: bool) -> dict[str, object]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def worth_showing(events: Sequence[StreamEvent]) -> bool:
+    """Whether there is content, a tool, an error or the end, not `message_start` alone."""
+    return any(event["type"] != "message_start" for event in events)

@@ -1,0 +1,74 @@
+"""What the requests of one app share. Built without I/O; connections open on first use."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+
+import httpx
+
+from claude_proxy.backends import Backend
+from claude_proxy.backends.http import build
+from claude_proxy.codecs import Peek
+from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.profiles import Profile
+from claude_proxy.routing import Route, route
+from claude_proxy.server.model_list import UpstreamModels
+from claude_proxy.server.redact import Redactor
+from claude_proxy.server.upstream import Upstream
+from claude_proxy.settings import Settings
+
+
+class Services:
+    """Mutable: counts what is in flight. One for each app."""
+
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self.settings = settings
+        self.upstream = Upstream(settings)
+        self.backend: Backend = build(
+            settings.transport, connect_timeout=settings.connect_timeout, inject=transport
+        )
+        self.redactor = Redactor(secrets_of(settings))
+        self.models = settings.model_map()
+        self.upstream_models = UpstreamModels(
+            self.backend, self.upstream, seconds=settings.models_cache_seconds
+        )
+        self.in_flight = 0
+
+    def route(self, peek: Peek) -> Route:
+        found = route(peek, self.models, base_url=self.upstream.base_url)
+        limit = self.settings.max_tokens_limit
+        return found if limit is None else replace(found, profile=_capped(found.profile, limit))
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """One request's place among `max_concurrent`; 429 at once when all are taken."""
+        if self.in_flight >= self.settings.max_concurrent:
+            raise ClaudeProxyError(
+                f"This server is serving {self.in_flight} requests, its limit "
+                "(CLAUDE_PROXY_MAX_CONCURRENT). Try again.",
+                status=429,
+                headers={"retry-after": "1"},
+            )
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    async def aclose(self) -> None:
+        """Closes the connections to the upstream. The app can go on: they open again."""
+        await self.backend.aclose()
+
+
+@lru_cache(maxsize=256)
+def _capped(profile: Profile, limit: int) -> Profile:
+    return replace(profile, max_output_tokens=limit)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Every configured value that must never show in a log or an answer."""
+    keys = (settings.openai_api_key, settings.anthropic_api_key, settings.auth_key)
+    return [key.get_secret_value() for key in keys if key] + list(settings.custom_headers.values())

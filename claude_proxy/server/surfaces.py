@@ -1,0 +1,96 @@
+"""The endpoints: parse, hand to the pipeline, reply. One row in `routes` for each.
+
+Endpoints are plain ASGI callables; `Endpoint` gives them their parsed shape.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from claude_proxy.codecs import anthropic_messages
+from claude_proxy.server import health, models
+from claude_proxy.server.body import read_json
+from claude_proxy.server.context import KEY, Context
+from claude_proxy.server.pipeline import make_plan, reply_stream, reply_whole
+from claude_proxy.server.responses import send_json
+from claude_proxy.server.services import Services
+from claude_proxy.server.watch import ClientGone
+from claude_proxy.tokens import estimate_tokens
+
+# nginx's number for it; nobody receives it, the access line shows it.
+_CLIENT_CLOSED = 499
+
+Handler = Callable[[Services, Context, Scope, Receive, Send], Awaitable[None]]
+
+
+class Endpoint:
+    """An ASGI app around one handler; a client that leaves ends it quietly."""
+
+    def __init__(self, services: Services, handler: Handler) -> None:
+        self._services = services
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context: Context = scope[KEY]
+        try:
+            await self._handler(self._services, context, scope, receive, send)
+        except ClientGone:
+            context.facts["client_gone"] = True
+            context.status = context.status or _CLIENT_CLOSED
+
+
+async def messages(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    with services.slot():
+        body = await read_json(context, receive, limit=services.settings.max_body_bytes)
+        plan = make_plan(services, context, body)
+        reply = reply_stream if plan.request.get("stream") else reply_whole
+        await reply(services, context, plan, receive, send)
+
+
+async def count_tokens(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    body = await read_json(context, receive, limit=services.settings.max_body_bytes)
+    request = anthropic_messages.decode_request(body, require_max_tokens=False)
+    await send_json(send, 200, {"input_tokens": estimate_tokens(request)})
+
+
+_ANY = ("GET", "HEAD")
+# Clients add `/v1/messages` to their base URL; a base that ends in /v1 itself doubles it.
+_PREFIXES = ("", "/v1", "/anthropic")
+
+Row = tuple[str, tuple[str, ...], Handler]
+"""Path, methods, handler."""
+
+TABLE: tuple[Row, ...] = (
+    ("/v1/messages", ("POST",), messages),
+    ("/v1/messages/count_tokens", ("POST",), count_tokens),
+    ("/v1/models", _ANY, models.list_models),
+    ("/v1/models/{id:path}", _ANY, models.retrieve_model),
+)
+"""The API's endpoints, served below every prefix."""
+
+PLAIN: tuple[Row, ...] = (
+    ("/", _ANY, health.root),
+    ("/health", _ANY, health.health),
+    ("/livez", _ANY, health.livez),
+    ("/test-connection", ("GET",), health.test_connection),
+    ("/v1", _ANY, health.root),
+    ("/v1/", _ANY, health.root),
+    ("/api/hello", _ANY, health.root),
+)
+
+
+def routes(services: Services) -> list[BaseRoute]:
+    rows = [
+        (prefix + path, methods, handler)
+        for prefix in _PREFIXES
+        for path, methods, handler in TABLE
+    ]
+    return [
+        Route(path, Endpoint(services, handler), methods=list(methods))
+        for path, methods, handler in (*rows, *PLAIN)
+    ]

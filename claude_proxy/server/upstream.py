@@ -1,0 +1,94 @@
+"""Where requests to the upstream go and what they carry: URLs, credentials, custom headers."""
+
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from claude_proxy._version import __version__
+from claude_proxy.backends import WireRequest
+from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.settings import Settings
+
+_FIXED_HEADERS = {
+    "content-type": "application/json",
+    "accept-encoding": "identity",
+    "user-agent": f"claude-proxy/{__version__}",
+}
+
+
+class Upstream:
+    """One OpenAI-compatible upstream: its URLs and headers. Holds no connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.base_url = settings.openai_base_url.rstrip("/")
+        self._azure_version = settings.azure_api_version
+        key = settings.openai_api_key if settings.fixed else None
+        self._key = key.get_secret_value() if key else None
+        self._custom = {name.lower(): value for name, value in settings.custom_headers.items()}
+        self._chat_url = self.url("/chat/completions")
+
+    def chat(self, body: bytes, *, model: str, key: str, stream: bool) -> WireRequest:
+        accept = "text/event-stream" if stream else "application/json"
+        url = self._chat_url if self._azure_version is None else self._azure_chat_url(model)
+        return WireRequest(url, body, headers={"accept": accept, **self._headers(key)})
+
+    def models(self, *, key: str) -> WireRequest:
+        path = "/openai/models" if self._needs_deployment() else "/models"
+        return WireRequest(
+            self.url(path),
+            method="GET",
+            headers={"accept": "application/json", **self._headers(key)},
+        )
+
+    def url(self, path: str) -> str:
+        """`path` below the base URL, whose own query (if any) is kept; Azure's version added."""
+        scheme, host, base, query, _ = urlsplit(self.base_url)
+        if self._azure_version:
+            version = urlencode({"api-version": self._azure_version})
+            query = f"{query}&{version}" if query else version
+        return urlunsplit((scheme, host, base.rstrip("/") + path, query, ""))
+
+    def key(self, client_keys: Sequence[str], *, oauth: bool) -> str:
+        """The credential for the upstream: ours in fixed mode, else the client's own.
+
+        An Anthropic credential never goes to somebody else's server: 401 instead.
+        """
+        if self._key is not None:
+            return self._key
+        if not client_keys:
+            raise ClaudeProxyError(
+                "No key in the request. This server forwards each client's own key: send your "
+                "upstream's key as x-api-key or Authorization: Bearer (for Claude Code: "
+                "ANTHROPIC_API_KEY), or set OPENAI_API_KEY on the server.",
+                status=401,
+            )
+        usable = [key for key in client_keys if not key.startswith("sk-ant-") and not oauth]
+        if not usable:
+            raise ClaudeProxyError(
+                "This is an Anthropic credential, and the upstream is not Anthropic, so it was "
+                "not forwarded. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) on the client "
+                "to your upstream's key, or OPENAI_API_KEY on the server.",
+                status=401,
+            )
+        return usable[0]
+
+    def _headers(self, key: str) -> dict[str, str]:
+        if self._azure_version is None:
+            credential = {"authorization": f"Bearer {key}"}
+        else:
+            credential = {"api-key": key}
+        return {**_FIXED_HEADERS, **credential, **self._custom}
+
+    def _needs_deployment(self) -> bool:
+        """Azure's classic API names the deployment in the path, its v1 API in the body."""
+        path = urlsplit(self.base_url).path
+        return (
+            self._azure_version is not None
+            and not path.rstrip("/").endswith(("/v1", "/chat"))
+            and "/deployments/" not in path
+        )
+
+    def _azure_chat_url(self, model: str) -> str:
+        if not self._needs_deployment():
+            return self._chat_url
+        prefix = "" if urlsplit(self.base_url).path.rstrip("/").endswith("/openai") else "/openai"
+        return self.url(f"{prefix}/deployments/{quote(model, safe='')}/chat/completions")

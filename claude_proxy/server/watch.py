@@ -1,0 +1,109 @@
+"""Ends a request's work when it must not go on: the client left, or the upstream fell silent.
+
+The work is the request's own task. A `Watch` listens for the client's disconnect beside it and
+keeps one lazy timer; either cancels the task, and the watch turns that cancellation, and no
+other, into the exception that says why. This is how `asyncio.timeout` works, with more reasons.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from starlette.types import Receive
+
+from claude_proxy.errors import UpstreamError
+
+
+class ClientGone(Exception):
+    """The client closed its connection before its answer was complete."""
+
+
+class SilenceAfterFinish(Exception):
+    """The upstream said that it finished, then neither ended nor closed its answer."""
+
+
+class Watch:
+    """`async with Watch(receive, silence=300) as watch:` around one request's work.
+
+    `silence`: seconds without a byte from the upstream after which it is given up (504).
+    `on_beat`: called when nothing was sent to the client for `beat_after` seconds.
+    Call `heard()` for each upstream read and `spoke()` for each write to the client.
+    """
+
+    def __init__(self, receive: Receive, *, silence: float) -> None:
+        self._receive = receive
+        self._silence = silence
+        self._on_beat: Callable[[], None] | None = None
+        self._beat_after = silence
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._spoke_at = self._loop.time()
+        self._reason: BaseException | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def beat(self, on_beat: Callable[[], None], *, first: float) -> None:
+        """Calls `on_beat` after `first` seconds of silence towards the client."""
+        self._on_beat, self._beat_after = on_beat, first
+        self._schedule()
+
+    def beat_every(self, seconds: float) -> None:
+        self._beat_after = seconds
+
+    def heard(self) -> None:
+        self._heard_at = self._loop.time()
+
+    def spoke(self) -> None:
+        self._spoke_at = self._loop.time()
+
+    def interrupt(self, reason: BaseException) -> None:
+        """Stops the work; `reason` is raised where the watch ends."""
+        if self._reason is None and self._timer is not None:
+            self._reason = reason
+            self._task.cancel()
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._schedule()
+        self._listener = self._loop.create_task(self._listen())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # No await in here: a disconnect that the last write itself caused must not count.
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._listener.cancel()
+        if self._reason is not None and self._task.uncancel() == 0:
+            if kind is None or kind is asyncio.CancelledError:
+                raise self._reason from None
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.interrupt(ClientGone())
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self._heard_at + self._silence
+        if self._on_beat is not None:
+            due = min(due, self._spoke_at + self._beat_after)
+        self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        """Deadlines move with every read, the timer does not: it looks when it wakes."""
+        now = self._loop.time()
+        if now >= self._heard_at + self._silence:
+            self.interrupt(UpstreamError("The upstream did not answer in time.", status=504))
+            return
+        if self._on_beat is not None and now >= self._spoke_at + self._beat_after:
+            self._on_beat()
+            self._spoke_at = now
+        self._schedule()

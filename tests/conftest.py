@@ -1,0 +1,76 @@
+"""Real parts for every test: our server under a real uvicorn, and an upstream to talk to."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+
+from tests.upstream import Upstream, eventually, serving
+
+if TYPE_CHECKING:  # a test of a pure module must not load the server
+    from claude_proxy.settings import Settings
+
+UPSTREAM_KEY = "sk-upstream-0123456789abcdef"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveServer:
+    """Our app on a loopback port; `url` has no path and no slash at its end."""
+
+    url: str
+    port: int
+
+
+def settings_for(upstream: Upstream, **environ: str) -> "Settings":
+    """Settings that lead to `upstream`; more variables by their names in the environment."""
+    from claude_proxy.settings import load_settings
+
+    known = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": UPSTREAM_KEY}
+    return load_settings(environ={**known, **environ}, trusted_folder=False)
+
+
+@contextmanager
+def running(settings: "Settings") -> Iterator[LiveServer]:
+    """`create_app(settings)` under a uvicorn in a thread, on a free port."""
+    from claude_proxy.server.app import create_app
+
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    port = listener.getsockname()[1]
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(server.serve(sockets=[listener])), name="server", daemon=True
+    )
+    thread.start()
+    try:
+        assert eventually(lambda: server.started or not thread.is_alive(), 20)
+        assert server.started, "the server did not start"
+        yield LiveServer(f"http://127.0.0.1:{port}", port)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A scripted upstream: `upstream.play(Reply(...), ...)`, then look at `upstream.last`."""
+    with serving(Upstream()) as started:
+        yield started
+
+
+@pytest.fixture
+def server(upstream: Upstream) -> Iterator[Callable[..., LiveServer]]:
+    """`server(settings)`, or `server(CLAUDE_PROXY_PING_SECONDS="0.1")` before the `upstream`."""
+    with ExitStack() as stack:
+
+        def start(settings: "Settings | None" = None, **environ: str) -> LiveServer:
+            return stack.enter_context(running(settings or settings_for(upstream, **environ)))
+
+        yield start

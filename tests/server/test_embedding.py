@@ -1,0 +1,90 @@
+"""The app inside of another app, with a transport from outside, and under gunicorn's import."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from claude_proxy import create_app, load_settings
+from tests.upstream import completion
+
+HELLO = {
+    "model": "claude-haiku-5-5",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "hi"}],
+}
+
+
+def settings(**more):
+    return load_settings(
+        environ={"OPENAI_API_KEY": "sk-test-0123456789", **more}, trusted_folder=False
+    )
+
+
+def answering(seen):
+    def handler(request):
+        seen.append(request)
+        return httpx.Response(200, json=completion("Hello"), headers={"set-cookie": "a=b"})
+
+    return httpx.MockTransport(handler)
+
+
+async def post(app, path, times=1):
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        return [await client.post(path, json=HELLO) for _ in range(times)][-1]
+
+
+def test_an_injected_transport_is_used_and_keeps_no_cookie():
+    seen = []
+    app = create_app(settings(), transport=answering(seen))
+    reply = asyncio.run(post(app, "/v1/messages", times=2))
+    assert reply.json()["content"][0]["text"] == "Hello"
+    assert json.loads(seen[0].content)["model"] == "gpt-4o-mini"
+    assert len(seen) == 2 and "cookie" not in seen[1].headers
+
+
+def test_a_mounted_app_serves_without_its_lifespan():
+    inner = create_app(settings(), transport=answering([]))
+    outer = Starlette(routes=[Mount("/llm", app=inner)])
+
+    async def talk():
+        reply = await post(outer, "/llm/v1/messages")
+        missing = await post(outer, "/llm/nowhere")
+        await inner.state.aclose()
+        return reply, missing
+
+    reply, missing = asyncio.run(talk())
+    assert reply.status_code == 200 and reply.json()["type"] == "message"
+    assert missing.status_code == 404 and missing.json()["type"] == "error"
+
+
+def test_without_a_peer_address_a_request_is_not_local():
+    app = create_app(settings(), transport=answering([]))
+
+    async def talk():
+        transport = httpx.ASGITransport(app=app, client=("10.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/v1/messages", json=HELLO)
+
+    assert asyncio.run(talk()).status_code == 403
+
+
+def test_a_bug_of_ours_is_a_shaped_500(monkeypatch):
+    app = create_app(settings(), transport=httpx.MockTransport(lambda request: 1 / 0))
+    reply = asyncio.run(post(app, "/v1/messages"))
+    assert reply.status_code == 500
+    assert reply.json()["error"]["type"] == "api_error"
+    assert "ZeroDivision" not in reply.text
+
+
+def test_the_modules_app_is_built_on_first_access(monkeypatch):
+    import claude_proxy.main
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    assert isinstance(claude_proxy.main.app, Starlette)
+    with pytest.raises(AttributeError):
+        claude_proxy.main.nothing  # noqa: B018

@@ -1,0 +1,177 @@
+"""The other endpoints, and what is no request at all: models, counting, bodies, paths."""
+
+import httpx
+import pytest
+
+from tests.conftest import UPSTREAM_KEY
+from tests.upstream import Reply
+
+HELLO = {
+    "model": "claude-haiku-5-5",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "hi"}],
+}
+ANTHROPIC = {"anthropic-version": "2023-06-01"}
+
+
+class TestModels:
+    def test_anthropic_clients_see_tiers_first_then_the_upstreams(self, server):
+        body = httpx.get(f"{server().url}/v1/models?limit=1000", headers=ANTHROPIC).json()
+        ids = [model["id"] for model in body["data"]]
+        assert all(id.startswith("claude-") for id in ids[:3])
+        assert ids[3:] == ["gpt-4o", "gpt-4o-mini", "scripted-large", "scripted-small"]
+        assert body["has_more"] is False
+        assert (body["first_id"], body["last_id"]) == (ids[0], ids[-1])
+        first = body["data"][0]
+        assert first["type"] == "model" and "gpt-4o" in first["display_name"]
+
+    def test_openai_clients_get_their_own_shape(self, server):
+        body = httpx.get(f"{server().url}/v1/models").json()
+        assert body["object"] == "list"
+        assert set(body["data"][0]) == {"id", "object", "created", "owned_by"}
+
+    def test_pages_follow_each_other(self, server):
+        url, seen, after = server().url, [], None
+        for _ in range(10):
+            query = {"limit": 2} | ({"after_id": after} if after else {})
+            page = httpx.get(f"{url}/v1/models", params=query, headers=ANTHROPIC).json()
+            seen += [model["id"] for model in page["data"]]
+            after = page["last_id"]
+            if not page["has_more"]:
+                break
+        assert len(seen) == len(set(seen)) == 7
+        before = {"limit": 2, "before_id": seen[3]}
+        page = httpx.get(f"{url}/v1/models", params=before, headers=ANTHROPIC).json()
+        assert [m["id"] for m in page["data"]] == seen[1:3] and page["has_more"]
+
+    @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=1001", "after_id=nobody"])
+    def test_a_bad_page_is_400(self, server, query):
+        reply = httpx.get(f"{server().url}/v1/models?{query}", headers=ANTHROPIC)
+        assert reply.status_code == 400
+        assert reply.json()["error"]["type"] == "invalid_request_error"
+
+    def test_ids_may_hold_slashes(self, server, upstream):
+        upstream.models.append("qwen/qwen3:8b")
+        reply = httpx.get(f"{server().url}/v1/models/qwen/qwen3:8b", headers=ANTHROPIC)
+        assert reply.json()["id"] == "qwen/qwen3:8b"
+
+    def test_an_unknown_model_is_404_in_the_clients_shape(self, server):
+        url = f"{server().url}/v1/models/nobody"
+        assert httpx.get(url, headers=ANTHROPIC).json()["error"]["type"] == "not_found_error"
+        reply = httpx.get(url)
+        assert reply.status_code == 404 and reply.json()["error"]["code"] == "model_not_found"
+
+    def test_the_upstreams_list_is_kept_for_a_while(self, server, upstream):
+        url = server().url
+        for _ in range(3):
+            httpx.get(f"{url}/v1/models")
+        assert len(upstream.requests) == 1
+
+    def test_without_the_upstream_the_tiers_remain(self, server):
+        body = httpx.get(f"{server(OPENAI_BASE_URL='http://127.0.0.1:9/v1').url}/v1/models").json()
+        assert len(body["data"]) == 5
+
+
+class TestCountTokens:
+    def test_counts_without_asking_the_upstream(self, server, upstream):
+        body = {"model": "x", "messages": HELLO["messages"], "system": "You are brief."}
+        reply = httpx.post(f"{server().url}/v1/messages/count_tokens?beta=true", json=body)
+        assert 4 <= reply.json()["input_tokens"] <= 30
+        assert not upstream.requests
+
+    def test_a_bad_body_is_400(self, server):
+        reply = httpx.post(f"{server().url}/v1/messages/count_tokens", json={"model": "x"})
+        assert reply.status_code == 400 and reply.json()["type"] == "error"
+
+
+class TestTestConnection:
+    def test_tells_that_it_works(self, server, upstream):
+        body = httpx.get(f"{server().url}/test-connection").json()
+        assert body["status"] == "ok" and body["model"] == "gpt-4o-mini"
+        assert upstream.last.json["max_tokens"] == 5
+
+    def test_tells_what_to_do(self, server, upstream):
+        upstream.play(Reply({"error": {"message": f"bad key {UPSTREAM_KEY}"}}, status=401))
+        reply = httpx.get(f"{server().url}/test-connection")
+        assert reply.status_code == 401 and "OPENAI_API_KEY" in reply.json()["hint"]
+        assert UPSTREAM_KEY not in reply.text
+
+
+class TestBodies:
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b'{"a": NaN}',
+            b'{"a": Infinity}',
+            b'{"a": 1e999}',
+            b'{"a": "\\ud800"}',
+            b'{"a": "\xff"}',
+            b"[" * 100_000,
+            b'{"a": ' + b"1" * 5000 + b"}",
+            b"\xef\xbb\xbf{}",
+            '{"model": "x"}'.encode("utf-16"),
+            b'{"model": "x"}',
+            b'{"model": 5, "max_tokens": 1, "messages": []}',
+        ],
+        ids=lambda raw: repr(raw[:20]),
+    )
+    def test_what_is_no_request_is_400_in_shape(self, server, upstream, raw):
+        headers = {"content-type": "application/json"}
+        reply = httpx.post(f"{server().url}/v1/messages", content=raw, headers=headers)
+        assert reply.status_code == 400
+        body = reply.json()
+        assert body["type"] == "error" and body["error"]["type"] == "invalid_request_error"
+        assert body["request_id"].startswith("req_")
+        assert not upstream.requests
+
+    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+    def test_other_content_types_are_415(self, server, kind):
+        headers = {"content-type": kind}
+        reply = httpx.post(f"{server().url}/v1/messages", content=b"{}", headers=headers)
+        assert reply.status_code == 415 and reply.json()["type"] == "error"
+
+    def test_a_charset_does_no_harm(self, server):
+        headers = {"content-type": "application/json; charset=utf-8"}
+        assert httpx.post(f"{server().url}/v1/messages", json=HELLO, headers=headers).is_success
+
+    def test_too_large_is_413_by_length_and_by_count(self, server):
+        url = server(CLAUDE_PROXY_MAX_BODY_BYTES="1000").url + "/v1/messages"
+        headers = {"content-type": "application/json"}
+        for content in (b"x" * 1001, iter([b"x" * 600] * 2)):
+            reply = httpx.post(url, content=content, headers=headers)
+            assert reply.status_code == 413
+            assert reply.json()["error"]["type"] == "request_too_large"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("POST", "/v1/unknown", 404),
+        ("GET", "/v1/messages", 405),
+        ("DELETE", "/v1/models", 405),
+        ("PUT", "/health", 405),
+        ("GET", "/v1/messages/", 404),
+    ],
+)
+def test_wrong_paths_and_methods_are_shaped(server, method, path, status):
+    reply = httpx.request(method, server().url + path, headers=ANTHROPIC)
+    assert reply.status_code == status
+    assert reply.json()["type"] == "error" and reply.json()["request_id"]
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/api/hello", "/health", "/livez"])
+def test_probes_answer_get_and_head(server, path):
+    url = server().url + path
+    assert httpx.get(url).status_code == 200
+    assert httpx.head(url).status_code == 200 and httpx.head(url).content == b""
+
+
+def test_health_tells_what_is_going_on(server):
+    body = httpx.get(f"{server().url}/livez").json()
+    assert body["status"] == "ok" and body["in_flight"] == 0 and body["draining"] is False
+    assert body["timestamp"].endswith("Z")
