@@ -1,0 +1,86 @@
+"""What the server says when it starts, and whether its upstream answers."""
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+
+from claude_proxy import __version__
+from claude_proxy.cli.common import url
+from claude_proxy.settings import Settings
+
+_PATIENCE = 3.0  # seconds
+
+
+def banner(settings: Settings, port: int) -> Iterator[str]:
+    """Lines for the terminal: mode, upstream, tiers, address, how to connect, warnings.
+
+    Raises `SettingsError` when the address is not safe.
+    """
+    host, why = settings.bind()
+    models = settings.model_map()
+    yield f"claude-proxy {__version__}"
+    yield f"  mode      {_mode(settings)}"
+    yield f"  upstream  {settings.openai_base_url}{_azure(settings)}"
+    yield f"  models    opus -> {models.big}, sonnet -> {models.middle}, haiku -> {models.small}"
+    yield f"  listens   {host}:{port} ({why})"
+    yield "Connect Claude Code:"
+    yield f"  export ANTHROPIC_BASE_URL={url(host, port)}"
+    yield f"  export ANTHROPIC_API_KEY={_client_key(settings)}"
+    for warning in settings.warnings:
+        yield f"Warning: {warning}"
+
+
+def _mode(settings: Settings) -> str:
+    why = "" if settings.mode != "auto" else _automatic(settings)
+    if settings.fixed:
+        return f"fixed: the server's key is used for all clients{why}"
+    return f"passthrough: each client's key goes to the upstream{why}"
+
+
+def _automatic(settings: Settings) -> str:
+    return f" (auto: OPENAI_API_KEY is {'set' if settings.fixed else 'not set'})"
+
+
+def _azure(settings: Settings) -> str:
+    version = settings.azure_api_version
+    return f" (Azure, api-version {version})" if version else ""
+
+
+def _client_key(settings: Settings) -> str:
+    if not settings.fixed:
+        return "'<your key for the upstream>'"
+    return "'<CLAUDE_PROXY_AUTH_KEY>'" if settings.auth_key else "anything"
+
+
+def check_upstream(base_url: str, warn: Callable[[str], None]) -> threading.Thread:
+    """Warns when the upstream does not answer; never in the way of the start."""
+
+    def check() -> None:
+        problem = upstream_problem(base_url)
+        if problem:
+            warn(f"Warning: {base_url} does not answer: {problem}")
+
+    thread = threading.Thread(target=check, name="upstream-check", daemon=True)
+    thread.start()
+    return thread
+
+
+def upstream_problem(base_url: str, patience: float = _PATIENCE) -> str | None:
+    """Why an address does not answer within `patience` seconds; None when it does.
+
+    Any HTTP status is an answer: no key is sent, so most upstreams say 401.
+    """
+    request = urllib.request.Request(
+        f"{base_url}/models", headers={"user-agent": f"claude-proxy/{__version__}"}
+    )
+    try:
+        urllib.request.urlopen(request, timeout=patience).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+    except urllib.error.URLError as error:
+        reason = error.reason
+        return (reason.strerror or str(reason)) if isinstance(reason, OSError) else str(reason)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None

@@ -1,0 +1,118 @@
+"""The variables that bring Claude Code to the proxy, and how shells write them."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from claude_proxy.profiles import profile_for
+from claude_proxy.settings import Settings
+
+REMOVED = (
+    "ANTHROPIC_API_KEY",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+)
+"""Variables that would send the client elsewhere, or a credential that is not for us."""
+
+_COMPACT_WINDOW = (100_000, 1_000_000)
+"""Tokens that CLAUDE_CODE_AUTO_COMPACT_WINDOW may have; outside of it the client ignores it."""
+
+_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+
+def connection(settings: Settings, url: str, token: str | None) -> dict[str, str]:
+    """Where the client goes, with which token, and the real models' names.
+
+    The client sizes its context by `CLAUDE_CODE_MAX_CONTEXT_TOKENS` only for names that do not
+    start with `claude-`, so it gets the upstream's own names, which routing passes unchanged.
+    """
+    models = settings.model_map()
+    return {
+        "ANTHROPIC_BASE_URL": url,
+        **({"ANTHROPIC_AUTH_TOKEN": token} if token else {}),
+        "ANTHROPIC_DEFAULT_OPUS_MODEL": models.big,
+        "ANTHROPIC_DEFAULT_SONNET_MODEL": models.middle,
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL": models.small,
+        "ANTHROPIC_SMALL_FAST_MODEL": models.small,
+    }
+
+
+def limits(settings: Settings) -> dict[str, str]:
+    """What the main models take, as far as known: the client assumes 200,000 and 32,000."""
+    models = settings.model_map()
+    profiles = [profile_for(settings.openai_base_url, name) for name in (models.big, models.middle)]
+    windows = [profile.context_window for profile in profiles if profile.context_window]
+    outputs = [profile.max_output_tokens for profile in profiles if profile.max_output_tokens]
+    if settings.max_tokens_limit:
+        outputs.append(settings.max_tokens_limit)
+    window = min(windows, default=None)
+    least, most = _COMPACT_WINDOW
+    values = {
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": window,
+        "CLAUDE_CODE_AUTO_COMPACT_WINDOW": min(window, most)
+        if window and window >= least
+        else None,
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": min(outputs, default=None),
+    }
+    # Otherwise the client takes its default model as `NAME[1m]`, with a window of a million
+    # tokens whatever the variables say (Claude Code 2.1.329).
+    known = {name: str(value) for name, value in values.items() if value}
+    return {"CLAUDE_CODE_DISABLE_1M_CONTEXT": "1", **known}
+
+
+def child_environment(
+    environ: Mapping[str, str], settings: Settings, url: str, token: str
+) -> dict[str, str]:
+    """The environment of a client that `run` starts. The user's own limits win over ours."""
+    kept = {name: value for name, value in environ.items() if name not in REMOVED}
+    return {**limits(settings), **kept, **_direct(environ), **connection(settings, url, token)}
+
+
+def _direct(environ: Mapping[str, str]) -> dict[str, str]:
+    """Loopback must not go through the user's web proxy."""
+    if not any(environ.get(name) for name in _PROXIES):
+        return {}
+    given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    hosts = ",".join(filter(None, [given, "127.0.0.1", "localhost"]))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """How one shell sets and removes a variable and writes a remark."""
+
+    set: Callable[[str, str], str]
+    unset: Callable[[str], str]
+    remark: str
+
+
+def _fish(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _powershell(text: str) -> str:
+    # PowerShell ends a quoted text at the typographic quotes too; doubled they are plain.
+    for quote in "'\u2018\u2019\u201a\u201b":
+        text = text.replace(quote, quote * 2)
+    return f"'{text}'"
+
+
+SHELLS = {
+    "sh": Shell(lambda k, v: f"export {k}={shlex.quote(v)}", lambda k: f"unset {k}", "#"),
+    "fish": Shell(lambda k, v: f"set -gx {k} {_fish(v)}", lambda k: f"set -e {k}", "#"),
+    "powershell": Shell(
+        lambda k, v: f"$env:{k} = {_powershell(v)}",
+        lambda k: f"Remove-Item Env:{k} -ErrorAction SilentlyContinue",
+        "#",
+    ),
+    "cmd": Shell(lambda k, v: f'set "{k}={v}"', lambda k: f'set "{k}="', "rem"),
+}
+
+
+def script(shell: str, values: Mapping[str, str], removed: tuple[str, ...] = ()) -> str:
+    """Lines that a shell can evaluate."""
+    syntax = SHELLS[shell]
+    lines = [*map(syntax.unset, removed), *(syntax.set(k, v) for k, v in values.items())]
+    return "\n".join(lines)
