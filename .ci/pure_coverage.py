@@ -1,0 +1,71 @@
+"""Holds the pure part of the package to its coverage: all lines, and 95 % of the branches.
+
+    python -m pytest --cov --cov-context=test && python .ci/pure_coverage.py
+
+Besides, a pure module is to be covered by the tests beside it (`codecs/sse.py` by those of
+`tests/codecs/`), not by chance from far away. Exit status: 1 when a rule is broken.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+PURE = ("types", "errors", "profiles", "images", "codecs", "routing", "tokens")
+LEAST_BRANCHES = 95.0
+
+Json = dict[str, Any]
+
+
+def report() -> Json:
+    """What the last run measured, by file."""
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "coverage.json"
+        command = [sys.executable, "-m", "coverage", "json", "--show-contexts", "-q", "-o", out]
+        subprocess.run(command, check=True)
+        files: Json = json.loads(out.read_text())["files"]
+    return {name: measured for name, measured in files.items() if is_pure(name)}
+
+
+def is_pure(name: str) -> bool:
+    part = Path(name).with_suffix("").parts[1]
+    return part in PURE
+
+
+def far_lines(name: str, measured: Json) -> list[int]:
+    """Lines that only tests of other folders reach. What an import runs has no context."""
+    near = str(Path("tests", *Path(name).parts[1:-1])) + "/"
+    return [
+        int(line)
+        for line, contexts in measured["contexts"].items()
+        if "" not in contexts and not any(context.startswith(near) for context in contexts)
+    ]
+
+
+def broken(files: Json) -> Iterator[str]:
+    branches = covered = 0
+    for name, measured in files.items():
+        summary = measured["summary"]
+        branches += summary["num_branches"]
+        covered += summary["covered_branches"]
+        if measured["missing_lines"]:
+            yield f"{name}: lines without a test: {measured['missing_lines']}"
+        if far := far_lines(name, measured):
+            yield f"{name}: lines without a test beside the module: {far}"
+    share = 100 * covered / max(branches, 1)
+    print(f"pure part: {len(files)} modules, {share:.1f} % of {branches} branches")
+    if share < LEAST_BRANCHES:
+        yield f"branches: {share:.1f} %, at least {LEAST_BRANCHES} % are wanted"
+
+
+def main() -> int:
+    files = report()
+    complaints = list(broken(files)) if files else ["nothing was measured"]
+    print(*complaints, sep="\n")
+    return int(bool(complaints))
+
+
+sys.exit(main())
