@@ -183,8 +183,9 @@ PROFILES: tuple[ProfileRow, ...] = (
 def profile_for(base_url: str, model: str) -> Profile:
     """The first matching row's profile.
 
-    `model` may carry a vendor prefix (`openai/gpt-5`), which is left out for the match.
+    `model` may carry a vendor prefix (`openai/gpt-5`) or the mark of a fine-tuned model
+    (`ft:gpt-4o-mini:…`, whose limits are those of its base); both are left out for the match.
     """
     host = (urlsplit(base_url).hostname or "").lower()
-    bare = model.rsplit("/", 1)[-1].lower()
+    bare = model.rsplit("/", 1)[-1].lower().removeprefix("ft:")
     return next(row.profile for row in PROFILES if row.matches(host, bare))

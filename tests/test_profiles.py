@@ -41,6 +41,7 @@ LOCAL = "http://localhost:11434/v1"
         ("gpt-6", "openai/gpt-5.4"),
         ("GPT-4O", "openai/gpt-4o"),
         ("openai/gpt-5", "openai/gpt-5"),
+        ("ft:gpt-4o-mini-2024-07-18:acme::abc", "openai/gpt-4o"),
     ],
 )
 def test_openai_families_match_by_name(model, name):

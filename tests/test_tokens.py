@@ -37,6 +37,24 @@ def test_a_text_is_within_10_percent_of_o200k(kind: str) -> None:
     assert estimate_text(read(kind)) == pytest.approx(O200K[kind], rel=0.10)
 
 
+CHINESE = [
+    ("你好世界" * 30, 60),
+    (
+        "请编写一个函数，输入一个整数数组，返回其中最大的子数组之和。请用Python实现，并添加详细的注释说明。",
+        31,
+    ),
+    ("那一天下着大雨，他独自站在桥头，望着远处模糊的山影，心里忽然生出一种说不出的惆怅。", 40),
+    ("张伟、王芳、李娜、刘洋、陈静、杨勇、赵磊、黄敏、周杰、吴霞、徐丽、孙涛", 36),
+    ("繁體中文測試：機器學習與深度學習的差異在於模型的複雜度。", 28),
+]
+
+
+@pytest.mark.parametrize(("text", "count"), CHINESE)
+def test_chinese_of_common_words_and_of_rare_ones(text: str, count: int, encoding: Any) -> None:
+    assert len(encoding.encode_ordinary(text)) == count
+    assert estimate_text(text) == pytest.approx(count, rel=0.20)
+
+
 def test_all_kinds_together_are_within_5_percent_of_o200k() -> None:
     estimate = sum(estimate_text(read(kind)) for kind in KINDS)
     assert estimate == pytest.approx(sum(O200K[kind] for kind in KINDS), rel=0.05)

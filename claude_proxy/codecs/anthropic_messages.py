@@ -6,9 +6,11 @@ Source: https://docs.anthropic.com/en/api/messages (seen 2026-06).
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from claude_proxy.codecs import OnDrop, Peek, ignore_drop
+from claude_proxy.codecs.jsonio import Shared
 from claude_proxy.errors import ClaudeProxyError, RequestError
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import MessagesRequest
@@ -40,8 +42,11 @@ def decode_request(
     if require_max_tokens and body.get("max_tokens") is None:
         raise _wrong("max_tokens", REQUIRED)
     for name, check in FIELDS.items():
-        if body.get(name) is not None:
-            check(body[name], name)
+        value = body.get(name)
+        if isinstance(value, Shared):
+            value.once("checked", partial(check, value, name))
+        elif value is not None:
+            check(value, name)
     _messages(body["messages"])
     checked: Any = body
     request: MessagesRequest = checked
@@ -220,7 +225,7 @@ BLOCKS: Mapping[str, Check] = {
     "document": _fields({"title": _string, "context": _string}, {"source": _source}),
     "search_result": _fields(_NOTHING, {"source": _string, "title": _string, "content": _content}),
     "thinking": _fields(_NOTHING, {"thinking": _string}),
-    "tool_use": _fields(_NOTHING, {"id": _string, "name": _string}),
+    "tool_use": _fields({"input": _object}, {"id": _string, "name": _string}),
     "tool_result": _fields({"content": _content}, {"tool_use_id": _string}),
     "tool_reference": _fields(_NOTHING, {"tool_name": _string}),
     "tool_addition": _tool_change,

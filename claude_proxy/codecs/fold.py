@@ -1,9 +1,13 @@
 """A stream of Messages events as one message, and back."""
 
+import json
+import re
+import warnings
+from ast import literal_eval
 from typing import Any
 
 from claude_proxy.codecs.blocks import BlockWriter, no_usage
-from claude_proxy.codecs.jsonio import dumps_text, loads
+from claude_proxy.codecs.jsonio import dumps, dumps_text, loads
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import (
     BlockDelta,
@@ -14,13 +18,16 @@ from claude_proxy.types.anthropic import (
     Usage,
 )
 
+_STRINGS_AND_LAST_COMMAS = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[}\]])', re.DOTALL)
+
 
 def parse_input(raw: str) -> Json:
     """The input of a tool call, always an object.
 
-    Nothing and `null` mean no input; a JSON string that holds an object means that object.
-    Anything else comes back under Claude Code's own key for it: the client answers such a call
-    with an `is_error` result, so that the model gets another try.
+    Nothing and `null` mean no input; a JSON string that holds an object means that object; so
+    does an object with line ends in its strings, a comma too many, or the quotes of Python.
+    Anything else, even if it was only cut, comes back under Claude Code's own key for it: the
+    client answers such a call with an `is_error` result, so that the model gets another try.
     """
     if not raw.strip():
         return {}
@@ -29,10 +36,34 @@ def parse_input(raw: str) -> Json:
         if isinstance(value, str):
             value = loads(value)
     except ValueError:
-        value = raw
+        value = _mended(raw)
     if isinstance(value, dict):
         return value
     return {} if value is None else {"__unparsedToolInput": {"raw": raw, "len": len(raw)}}
+
+
+def _mended(raw: str) -> Any:
+    """The object that small models meant; the text itself where that is not certain."""
+    text = _STRINGS_AND_LAST_COMMAS.sub(lambda found: "" if found[0] == "," else found[0], raw)
+    for parse in (_loads_loosely, _loads_python):
+        try:
+            value = parse(text)
+            if isinstance(value, dict) and loads(dumps(value)) == value:
+                return value
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return raw
+
+
+def _loads_loosely(text: str) -> Any:
+    return json.loads(text, strict=False)
+
+
+def _loads_python(text: str) -> Any:
+    with warnings.catch_warnings():
+        # Python warns of `\d` in a string, and means its own source.
+        warnings.simplefilter("ignore")
+        return literal_eval(text)
 
 
 class _Block:

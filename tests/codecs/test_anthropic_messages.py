@@ -114,6 +114,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         one({"type": "tool_use", "id": "a"}, "assistant"),
         f"messages.0.content.0.name: {MISSING}",
     ),
+    (
+        one({"type": "tool_use", "id": "a", "name": "A", "input": [1]}, "assistant"),
+        f"messages.0.content.0.input: {OBJECT}",
+    ),
     (one({"type": "tool_result"}), f"messages.0.content.0.tool_use_id: {MISSING}"),
     (
         one({"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text"}]}),

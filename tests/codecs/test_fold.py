@@ -1,5 +1,7 @@
 """MessageFold and unfold."""
 
+import time
+
 import pytest
 
 from claude_proxy.codecs.blocks import BlockWriter, no_usage
@@ -16,6 +18,13 @@ INPUTS = [
     ("a string", '"abc"', {"__unparsedToolInput": {"raw": '"abc"', "len": 5}}),
     ("a list", "[1]", {"__unparsedToolInput": {"raw": "[1]", "len": 3}}),
     ("cut", '{"a": ', {"__unparsedToolInput": {"raw": '{"a": ', "len": 6}}),
+    ("a line end in a string", '{"a": "x\ny"}', {"a": "x\ny"}),
+    ("a comma too many", '{"a": [1, 2,], "b": ",}",\n}', {"a": [1, 2], "b": ",}"}),
+    ("Python's quotes and a warning of its", "{'a': r'\\d', 'b': '\\d'}", {"a": "\\d", "b": "\\d"}),
+    ("Python, not JSON", "{'a': {1}}", {"__unparsedToolInput": {"raw": "{'a': {1}}", "len": 10}}),
+    ("Python's quotes", "{'a': True, 'b': None}", {"a": True, "b": None}),
+    ("no number of JSON", '{"a": NaN}', {"__unparsedToolInput": {"raw": '{"a": NaN}', "len": 10}}),
+    ("Python, no object", "['a']", {"__unparsedToolInput": {"raw": "['a']", "len": 5}}),
     ("two objects", "{}{}", {"__unparsedToolInput": {"raw": "{}{}", "len": 4}}),
 ]
 
@@ -122,3 +131,10 @@ def test_events_are_not_changed() -> None:
     before = repr(events)
     assert fold(events).message["content"]
     assert repr(events) == before
+
+
+@pytest.mark.parametrize("raw", ['{"a": "' + '\\"' * 200_000, "{" * 200_000, "[1," * 200_000])
+def test_a_broken_input_is_given_up_in_linear_time(raw):
+    began = time.process_time()
+    assert parse_input(raw)["__unparsedToolInput"]["raw"] == raw
+    assert time.process_time() - began < 1

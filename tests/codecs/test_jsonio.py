@@ -2,7 +2,7 @@
 
 import pytest
 
-from claude_proxy.codecs.jsonio import dumps, dumps_text, loads, loads_body
+from claude_proxy.codecs.jsonio import Shared, dumps, dumps_text, loads, loads_body
 from claude_proxy.errors import RequestError
 
 NO_JSON = [
@@ -11,7 +11,6 @@ NO_JSON = [
     b"NaN",
     b"-Infinity",
     b"1e999",
-    b'"\\ud800"',
     b'"\xff"',
     b"[" * 100_000,
     b"1" * 5000,
@@ -29,6 +28,28 @@ def test_what_is_no_json_is_a_value_error_and_a_400(raw):
     assert caught.value.status == 400
 
 
+HALVES = [
+    (rb"\ud83d", "\ufffd"),
+    (rb"\uDE00\uD83D x", "\ufffd\ufffd x"),
+    (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+    (rb"\\ud83d \ud83d", "\\ud83d \ufffd"),
+    (rb"\"\ud800\n", '"\ufffd\n'),
+]
+
+
+@pytest.mark.parametrize(("text", "read"), HALVES)
+def test_half_a_surrogate_pair_in_a_body_is_replaced(text, read):
+    raw = b'{"a": "' + text + b'"}'
+    with pytest.raises(ValueError):
+        loads(raw)
+    assert loads_body(raw) == {"a": read}
+
+
+def test_a_body_that_is_broken_elsewhere_too_stays_broken():
+    with pytest.raises(RequestError, match="not valid JSON"):
+        loads_body(rb'{"a": "\ud83d"')
+
+
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"x"', b"1"])
 def test_a_body_is_an_object(raw):
     with pytest.raises(RequestError, match="must be a JSON object"):
@@ -43,3 +64,40 @@ def test_what_went_in_comes_out():
 
 def test_text_is_compact_and_keeps_its_characters():
     assert dumps_text({"a": "ü"}) == '{"a":"ü"}'
+
+
+class TestLargeBodies:
+    TOOLS = [{"name": f"tool{i}", "description": "ü" * 400} for i in range(40)]
+
+    def raw(self, **more):
+        return dumps({"model": "x", "tools": self.TOOLS, "system": "be brief", **more})
+
+    def test_parts_that_come_again_are_the_same_objects(self):
+        one, two = loads_body(self.raw(n=1)), loads_body(self.raw(n=2))
+        assert one == {"model": "x", "tools": self.TOOLS, "system": "be brief", "n": 1}
+        assert one["tools"] is two["tools"] and isinstance(one["tools"], Shared)
+
+    def test_other_parts_and_very_large_ones_are_not(self):
+        content = [{"type": "text", "text": "a" * 20_000}]
+        one, two = loads_body(self.raw(messages=content)), loads_body(self.raw(messages=content))
+        assert one["messages"] == content and one["messages"] is not two["messages"]
+        big = dumps({"tools": [{"description": "a" * 300_000}]})
+        assert not isinstance(loads_body(big)["tools"], Shared)
+
+    @pytest.mark.parametrize("end", [b"", b", }", b', "tools": [NaN]}', b', "n": 1e999}'])
+    def test_broken_ones_are_400(self, end):
+        with pytest.raises(RequestError, match="not valid JSON"):
+            loads_body(self.raw()[:-1] + end)
+
+    def test_a_large_list_is_no_body(self):
+        with pytest.raises(RequestError, match="must be a JSON object"):
+            loads_body(dumps(self.TOOLS))
+
+    def test_what_is_made_of_a_shared_part_is_made_once_and_bounded(self):
+        made = []
+        part = Shared([1])
+        for key in [*range(9), 8, 8]:
+            assert part.once(key, lambda key=key: made.append(key) or key) == key
+        assert made == list(range(9))
+        part.once(0, lambda: made.append("again"))
+        assert made[-1] == "again"

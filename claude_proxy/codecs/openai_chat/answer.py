@@ -4,7 +4,7 @@ A whole answer is read like a stream of one chunk whose `message` is its `delta`
 the same message, and there is one place that knows what upstreams send.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from claude_proxy.codecs.blocks import BlockWriter
 from claude_proxy.codecs.openai_chat.calls import Piece, read_piece
@@ -54,6 +54,7 @@ class Answer:
         "_modern",
         "_refused",
         "_sequence",
+        "_stops",
         "_turn",
         "failure",
         "finish",
@@ -61,7 +62,13 @@ class Answer:
     )
 
     def __init__(
-        self, *, profile: Profile, id: str, model: str, tool_names: Mapping[str, str] | None
+        self,
+        *,
+        profile: Profile,
+        id: str,
+        model: str,
+        tool_names: Mapping[str, str] | None,
+        stop_sequences: Collection[str] | None,
     ) -> None:
         # The signature tells us our own thinking blocks when the client sends them back.
         self.writer = BlockWriter(id, model, sign=f"cpx1:{profile.name}")
@@ -70,6 +77,7 @@ class Answer:
         self._meter = UsageMeter()
         self.finish = ""
         """The last finish reason, in lower case; empty before there is one."""
+        self._stops = stop_sequences
         self._sequence: str | None = None
         self._refused = False
         self._modern = False
@@ -185,7 +193,9 @@ class Answer:
 
     def _read_finish(self, finish: str, choice: Json) -> None:
         sequence = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM; SGLang
-        if isinstance(sequence, str) and sequence:
+        asked = self._stops is None or sequence in self._stops
+        # Others are the model's own end marks (`<|eot_id|>`) or words for the reason (`stop`).
+        if isinstance(sequence, str) and sequence and asked:
             self._sequence = sequence
         self.finish = finish.lower()
         if self.finish in _FAILURES:

@@ -103,9 +103,15 @@ def _pdf(block: Json, source: Json, path: str, context: Context, media: bool) ->
     title, about = block.get("title"), block.get("context")
     described = [f"Document: {title}"] if title else []
     described += [f"Context: {about}"] if about else []
-    file = {"filename": title or "document.pdf", "file_data": data_url(source, PDF)}
+    file = {"filename": _pdf_name(title), "file_data": data_url(source, PDF)}
     texts: list[Part] = ["\n".join(described)] if described else []
     return [*texts, {"type": "file", "file": file}]
+
+
+def _pdf_name(title: object) -> str:
+    # A title need not be a file's name, and servers tell the type by the name's end.
+    name = as_text(title) or "document"
+    return name if name.lower().endswith(".pdf") else f"{name}.pdf"
 
 
 def _document(block: Json, body: str) -> str:

@@ -1,10 +1,14 @@
 """What every part of one request's translation needs to know."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from claude_proxy.codecs import OnDrop
+from claude_proxy.codecs.jsonio import Shared
 from claude_proxy.profiles import Profile
+
+T = TypeVar("T")
 
 
 class Notes:
@@ -37,3 +41,37 @@ class Context:
 
     def tool_name(self, original: str) -> str:
         return self.wire_names.get(original, original)
+
+
+class _Recorded(Notes):
+    """Notes that are kept, in order, to be told to others later."""
+
+    __slots__ = ("said",)
+
+    def __init__(self) -> None:
+        super().__init__(lambda path, why: self.said.append(("", path, why)))
+        self.said: list[tuple[str, str, str]] = []
+
+    def once(self, what: str, path: str, why: str) -> None:
+        self.said.append((what, path, why))
+
+
+def kept(source: object, what: str, make: Callable[[Context], T], context: Context) -> T:
+    """What `make` gives of `source`; made only once of a part that many requests share.
+
+    Its notes are told every time. `make` must depend on nothing but `source` and the context.
+    """
+    if not isinstance(source, Shared):
+        return make(context)
+
+    def record() -> tuple[T, list[tuple[str, str, str]]]:
+        notes = _Recorded()
+        return make(replace(context, notes=notes)), notes.said
+
+    made, said = source.once((what, context.profile, *context.wire_names.items()), record)
+    for once, path, why in said:
+        if once:
+            context.notes.once(once, path, why)
+        else:
+            context.notes.drop(path, why)
+    return made

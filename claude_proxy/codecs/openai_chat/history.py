@@ -6,7 +6,8 @@ So the conversation is read into turns first, with each result hung onto its cal
 out afterwards:
 
 - consecutive messages of one role are one turn, as Anthropic itself reads them;
-- a result belongs to the latest call with its id that has none yet, wherever the result stands;
+- a result belongs to the latest turn's first call with its id that has none yet, wherever the
+  result stands;
 - media of results follow after the last tool message, in one user message with what the user
   said beside the results.
 """
@@ -86,7 +87,8 @@ class History:
         self._notes = context.notes
         self._turns: list[Turn] = []
         self._ids = CallIds(context.profile.tool_id_length)
-        self._waiting: dict[str, list[Call]] = {}
+        self._waiting: dict[str, list[list[Call]]] = {}
+        """Calls without a result by their id, those of one turn together."""
         self._answered: dict[str, Call] = {}
         self._thoughts: list[str] = []
 
@@ -157,8 +159,13 @@ class History:
             "{}" if arguments is None else dumps_text(arguments),
             path,
         )
-        self._open("assistant").calls.append(call)
-        self._waiting.setdefault(original, []).append(call)
+        turn = self._open("assistant")
+        waiting = self._waiting.setdefault(original, [])
+        if waiting and any(waiting[-1][-1] is own for own in turn.calls):
+            waiting[-1].append(call)
+        else:
+            waiting.append([call])
+        turn.calls.append(call)
 
     def _read_result(self, block: Json, path: str) -> None:
         original = block["tool_use_id"]
@@ -166,7 +173,9 @@ class History:
         if not waiting:
             self._read_orphan(original, block, path)
             return
-        call = waiting.pop()
+        call = waiting[-1].pop(0)
+        if not waiting[-1]:
+            waiting.pop()
         call.result = block
         call.text, call.media = render_result(
             block, path, self._context, call_id=call.id, where="the next user message"

@@ -143,6 +143,44 @@ _WORDINGS: tuple[_Wording, ...] = (
         "prompt", "maximum",
     ),
     _wording(
+        "vLLM, older",
+        r"prompt \((?:total )?length #\) is (?:longer than the maximum model length of"
+        r"|too long to fit into the model \(context length) #",
+        "prompt", "maximum",
+    ),
+    _wording(
+        "SGLang",
+        r"input \(# tokens\) is longer than the model's context length \(# tokens",
+        "prompt", "maximum",
+    ),
+    _wording(
+        "SGLang, with the completion",
+        r"maximum context length of # tokens.{0,40}total of \d{1,9} tokens: # tokens from the input"
+        r" messages and # tokens for the completion",
+        "maximum", "prompt", "completion",
+    ),
+    _wording(
+        "TGI, only input",
+        r"inputs`? must have less than # tokens\. Given: #",
+        "maximum", "prompt",
+    ),
+    _wording(
+        "Vertex AI",
+        r"input token count is # but (?:the )?model only supports up to #",
+        "prompt", "maximum",
+    ),
+    _wording(
+        "SiliconFlow",
+        r"length of prompt_tokens \(#\) must be less than max_seq_len \(#",
+        "prompt", "maximum",
+    ),
+    _wording(
+        "Poolside, behind OpenRouter",
+        r"exceeds (?:the )?maximum allowed input length of # token",
+        "maximum",
+    ),
+    _wording("LM Studio", r"context length of only # tokens", "maximum"),
+    _wording(
         "LM Studio",
         r"tokens to keep from the initial prompt.{0,80}greater than the context length"
         r".{0,80}context length of (?:only )?#",
@@ -157,8 +195,9 @@ _WORDINGS: tuple[_Wording, ...] = (
     _wording("Mistral", r"too large for model with # maximum context length", "maximum"),
     _wording("omlx", r"prompt too long: # tokens", "prompt"),
     _wording("any, without numbers", "|".join((
-        r"exceeds? (?:the|this model's|your)? ?context (?:window|limit|length)",  # OpenAI
-        r"exceeds the available context size",  # llama.cpp
+        # OpenAI, llama.cpp, Ollama
+        r"exceed(?:s|ed)? (?:(?:the|this model's|your|available|max|maximum) ){0,2}"
+        r"context (?:window|limit|length|size)",
         r"exceeds the maximum number of tokens allowed",  # Gemini
         r"reduce the length of the messages",  # Groq
         r"greater than the context length",  # LM Studio
@@ -166,6 +205,7 @@ _WORDINGS: tuple[_Wording, ...] = (
         r"context window exceeds limit",  # MiniMax
         r"input is too long for requested model",  # Bedrock
         r"prompt is too long",
+        r"prompt_too_long",  # the token of Anthropic's gateway protocol
         r"context[_ ]length[_ ]exceeded",
         r"context[_ ]window[_ ]exceeded",
         r"too many (?:input )?tokens",

@@ -11,7 +11,7 @@ from hashlib import sha256
 from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.openai_chat.blocks import render
 from claude_proxy.codecs.openai_chat.content import texts_of
-from claude_proxy.codecs.openai_chat.context import Context, Notes
+from claude_proxy.codecs.openai_chat.context import Context, Notes, kept
 from claude_proxy.codecs.openai_chat.effort import encode_effort
 from claude_proxy.codecs.openai_chat.history import encode_messages
 from claude_proxy.codecs.openai_chat.names import named_tools, wire_names
@@ -120,13 +120,17 @@ def _note_fields(body: Json, notes: Notes) -> None:
 def _system(body: Json, context: Context) -> list[ChatMessage]:
     """The system prompt as one message, or no message."""
     system = body.get("system")
+    text = kept(system, "system", lambda own: _system_text(system, own), context)
+    return [{"role": "system", "content": text}] if text else []
+
+
+def _system_text(system: str | list[Json] | None, context: Context) -> str:
     texts = [_without_billing(system, "system", context)] if isinstance(system, str) else []
     for index, block in enumerate(system if isinstance(system, list) else ()):
         path = f"system.{index}"
         parts = texts_of(render(block, path, context, media=False))
         texts += [_without_billing(part, path, context) for part in parts]
-    text = "\n\n".join(text for text in texts if text)
-    return [{"role": "system", "content": text}] if text else []
+    return "\n\n".join(text for text in texts if text)
 
 
 def _without_billing(text: str, path: str, context: Context) -> str:
@@ -148,7 +152,7 @@ def _limits(body: Json, context: Context) -> Json:
             limit = most
         fields[profile.max_tokens_field] = limit
     # An empty sequence would end some servers' answers before they start.
-    stops = [stop for stop in body.get("stop_sequences") or () if stop]
+    stops = [stop for stop in dict.fromkeys(body.get("stop_sequences") or ()) if stop]
     if stops[: profile.max_stops]:
         fields["stop"] = stops[: profile.max_stops]
     if len(stops) > profile.max_stops:

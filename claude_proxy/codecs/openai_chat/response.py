@@ -1,6 +1,6 @@
 """A whole Chat Completions answer as a message."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from claude_proxy.codecs.fold import MessageFold
 from claude_proxy.codecs.openai_chat.answer import Answer, first_choice
@@ -20,19 +20,27 @@ def decode_response(
     id: str,
     model: str,
     tool_names: Mapping[str, str] | None = None,
+    stop_sequences: Collection[str] | None = None,
     estimate: Estimate | None = None,
 ) -> Message:
     """The message of an answer that came with status 200.
 
     `id` and `model` are those of the message; `tool_names` maps names on the wire back to the
-    client's; `estimate` gives the input tokens if the upstream sent no usage. A missing finish
-    reason is the end of the turn: a whole body cannot have been cut. Raises `UpstreamError` for
-    an error object, `ProtocolError` for a body that is no Chat answer.
+    client's; `stop_sequences` are those of the request, as for `StreamDecoder`; `estimate` gives
+    the input tokens if the upstream sent no usage. A missing finish reason is the end of the
+    turn: a whole body cannot have been cut. Raises `UpstreamError` for an error object,
+    `ProtocolError` for a body that is no Chat answer.
     """
     if find_error(body) is not None:
         raise stream_error(body)
     _check(body)
-    answer = Answer(profile=profile, id=id, model=model, tool_names=tool_names)
+    answer = Answer(
+        profile=profile,
+        id=id,
+        model=model,
+        tool_names=tool_names,
+        stop_sequences=stop_sequences,
+    )
     events = answer.chunk(body)
     if answer.failure is not None:
         raise answer.failure

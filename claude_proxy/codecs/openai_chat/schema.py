@@ -42,10 +42,9 @@ def _repaired(schema: Json) -> Json:
         fixes["type"] = "object"
     if not isinstance(schema.get("properties"), dict):
         fixes["properties"] = {}
-    required = schema.get("required")
-    if required is not None:
-        names = _names(required)
-        if names != required:
+    if "required" in schema:
+        names = _names(schema["required"])
+        if names != schema["required"]:
             fixes["required"] = names
     return {**schema, **fixes} if fixes else schema
 

@@ -1,7 +1,7 @@
 """A Chat Completions stream as Messages events."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from claude_proxy.codecs.jsonio import loads
@@ -21,7 +21,8 @@ class StreamDecoder:
 
     The events end exactly once: at `[DONE]` or `close` with usage and `message_stop` (usage and
     even content may come after the finish reason), or with an `error` event where the upstream
-    fails, sends an error object, or ends without a finish reason. `estimate` gives the input
+    fails, sends an error object, or ends without a finish reason. `stop_sequences` are those of
+    the request: others that an upstream names are no `stop_sequence`. `estimate` gives the input
     tokens, and is called only if the upstream sent no usage at all.
     """
 
@@ -34,9 +35,16 @@ class StreamDecoder:
         id: str,
         model: str,
         tool_names: Mapping[str, str] | None = None,
+        stop_sequences: Collection[str] | None = None,
         estimate: Estimate | None = None,
     ) -> None:
-        self._answer = Answer(profile=profile, id=id, model=model, tool_names=tool_names)
+        self._answer = Answer(
+            profile=profile,
+            id=id,
+            model=model,
+            tool_names=tool_names,
+            stop_sequences=stop_sequences,
+        )
         self._estimate = estimate
         self._sse = SSEDecoder()
         self.finished = False

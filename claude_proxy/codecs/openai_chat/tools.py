@@ -1,11 +1,11 @@
 """Tools and tool choice of a request."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from claude_proxy.codecs.jsonio import dumps_text
+from claude_proxy.codecs.jsonio import Shared, dumps_text
 from claude_proxy.codecs.openai_chat.client_tools import client_tool, described
-from claude_proxy.codecs.openai_chat.context import Context
+from claude_proxy.codecs.openai_chat.context import Context, kept
 from claude_proxy.codecs.openai_chat.names import inline_definitions
 from claude_proxy.codecs.openai_chat.schema import is_strict, object_schema
 from claude_proxy.types import Json
@@ -37,8 +37,27 @@ CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 def encode_tools(body: Json, context: Context) -> list[FunctionTool]:
     """The functions that the upstream is offered, in order; the first of each name counts."""
-    functions: dict[str, FunctionTool] = {}
-    for path, tool in _declared(body):
+    listed = body.get("tools") or ()
+    functions = kept(listed, "tools", lambda own: _listed(listed, own), context)
+    inline = list(_inline(body))
+    if not inline:
+        return functions
+    before = {function["function"]["name"]: function for function in functions}
+    return list(_functions(inline, context, before).values())
+
+
+def _listed(tools: Sequence[Json], context: Context) -> list[FunctionTool]:
+    declared = ((f"tools.{index}", tool) for index, tool in enumerate(tools))
+    functions = list(_functions(declared, context, {}).values())
+    return Shared(functions) if isinstance(tools, Shared) else functions
+
+
+def _functions(
+    declared: Iterable[tuple[str, Json]], context: Context, before: Mapping[str, FunctionTool]
+) -> dict[str, FunctionTool]:
+    """Functions by name: those of `before`, then the declared ones, given with their paths."""
+    functions = {**before}
+    for path, tool in declared:
         function = _function(tool, path, context)
         if function is None:
             continue
@@ -47,13 +66,11 @@ def encode_tools(body: Json, context: Context) -> list[FunctionTool]:
             context.notes.drop(path, "a second tool of this name")
         else:
             functions[name] = {"type": "function", "function": function}
-    return list(functions.values())
+    return functions
 
 
-def _declared(body: Json) -> Iterator[tuple[str, Json]]:
-    """Every tool of the request with its path: those of `tools`, then those defined inline."""
-    for index, tool in enumerate(body.get("tools") or ()):
-        yield f"tools.{index}", tool
+def _inline(body: Json) -> Iterator[tuple[str, Json]]:
+    """The tools that are defined in messages, with their paths."""
     for index, message in enumerate(body["messages"]):
         content = message.get("content")
         for place, block in enumerate(content if isinstance(content, list) else ()):

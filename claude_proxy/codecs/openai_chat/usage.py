@@ -41,7 +41,8 @@ class UsageMeter:
         if isinstance(usage, dict):
             for name, paths in _COUNTS.items():
                 count = _first_count(usage, paths)
-                if count is not None:
+                # A later zero is a server that had nothing to count in that chunk.
+                if count or (count is not None and name not in self._counts):
                     self._counts[name] = count
 
     def usage(self, estimate: Estimate | None = None) -> Usage:

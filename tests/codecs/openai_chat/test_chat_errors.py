@@ -252,6 +252,60 @@ TOO_LONG = [
         "prompt is too long: more than 98304 tokens > 98304 maximum",
     ),
     (
+        "vLLM, older",
+        "The decoder prompt (length 40000) is longer than the maximum model length of 32768. Make "
+        "sure that `max_model_len` is no smaller than the number of text tokens.",
+        "prompt is too long: 40000 tokens > 32768 maximum",
+    ),
+    (
+        "vLLM, older, with images",
+        "The prompt (total length 40000) is too long to fit into the model (context length 32768).",
+        "prompt is too long: 40000 tokens > 32768 maximum",
+    ),
+    (
+        "SGLang",
+        "The input (40000 tokens) is longer than the model's context length (32768 tokens).",
+        "prompt is too long: 40000 tokens > 32768 maximum",
+    ),
+    (
+        "SGLang, the completion is too long",
+        "Requested token count exceeds the model's maximum context length of 32768 tokens. You "
+        "requested a total of 40000 tokens: 30000 tokens from the input messages and 10000 tokens "
+        "for the completion. Please reduce the number of tokens.",
+        "input length and `max_tokens` exceed context limit: 30000 + 10000 > 32768, "
+        "decrease input length or `max_tokens` and try again",
+    ),
+    (
+        "TGI",
+        "Input validation error: `inputs` must have less than 4095 tokens. Given: 5000",
+        "prompt is too long: 5000 tokens > 4095 maximum",
+    ),
+    (
+        "Vertex AI",
+        "Unable to submit request because the input token count is 1200000 but model only supports "
+        "up to 1048576. Reduce the input token count and try again.",
+        "prompt is too long: 1200000 tokens > 1048576 maximum",
+    ),
+    (
+        "SiliconFlow",
+        "length of prompt_tokens (40000) must be less than max_seq_len (32768).",
+        "prompt is too long: 40000 tokens > 32768 maximum",
+    ),
+    (
+        "Poolside",
+        "Input length 131393 exceeds the maximum allowed input length of 131040 tokens.",
+        "prompt is too long: more than 131040 tokens > 131040 maximum",
+    ),
+    (
+        "LM Studio, newer",
+        "Trying to keep the first 5000 tokens when context the overflows. However, the model is "
+        "loaded with context length of only 4096 tokens, which is not enough.",
+        "prompt is too long: more than 4096 tokens > 4096 maximum",
+    ),
+    ("Ollama", "prompt too long; exceeded max context length by 120 tokens", NO_NUMBERS),
+    ("Ollama, other words", "the input length exceeds the context length", NO_NUMBERS),
+    ("a gateway's token", "capability_rejected: prompt_too_long", NO_NUMBERS),
+    (
         "any server, one number",
         "Error: maximum context length of 4096 tokens reached",
         "prompt is too long: more than 4096 tokens > 4096 maximum",

@@ -134,3 +134,23 @@ def test_ids_of_calls_differ_between_answers_and_are_short() -> None:
 
 def test_json_nested_too_deeply_is_garbage() -> None:
     assert decoder().feed(b"data: " + b"[" * 200_000 + b"\n\n") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "matched", "reason"),
+    [
+        (("END",), "END", "stop_sequence"),
+        (("END",), "<|eot_id|>", "end_turn"),
+        ((), "stop", "end_turn"),
+        (None, "END", "stop_sequence"),
+    ],
+)
+def test_only_a_requested_stop_sequence_is_one(
+    asked: tuple[str, ...] | None, matched: str, reason: str
+) -> None:
+    stream = StreamDecoder(profile=GENERIC, id="msg_0", model="m", stop_sequences=asked)
+    end = {"choices": [{"delta": {}, "finish_reason": "stop", "stop_reason": matched}]}
+    delta = [*stream.feed(payload(end)), *stream.close()][-2]
+    assert delta["type"] == "message_delta"
+    sequence = matched if reason == "stop_sequence" else None
+    assert delta["delta"] == {"stop_reason": reason, "stop_sequence": sequence}
