@@ -19,11 +19,14 @@ from yarl import URL
 
 from claude_proxy.backends import Backend, WireRequest, WireResponse
 from claude_proxy.errors import UpstreamError
+from claude_proxy.settings import is_loopback
 
 # Longer bodies go out in steps: one write of megabytes would block the event loop.
 _ONE_WRITE = 1 << 20
 # How long a finished answer's connection may take to end, so that it can be used again.
 _LINGER_SECONDS = 0.25
+# On Azure a URL holds the name of the model, which clients choose.
+_MAX_URLS = 256
 
 
 def build(
@@ -44,6 +47,8 @@ def _unreachable(url: str, error: Exception) -> UpstreamError:
     cause = error.__cause__ or error
     if isinstance(error, aiohttp.ClientSSLError) or isinstance(cause, ssl.SSLError):
         return UpstreamError(f"TLS with {where} failed: {type(cause).__name__}.")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return UpstreamError(f"{where} did not answer in HTTP.")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return UpstreamError(f"The host name of {where} could not be resolved.")
     if isinstance(error, aiohttp.ClientConnectorError | httpx.ConnectError):
@@ -56,7 +61,7 @@ class AiohttpBackend:
         self._timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=connect_timeout, sock_read=None
         )
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._urls: dict[str, tuple[URL, str | None]] = {}
 
     async def send(self, request: WireRequest, /) -> WireResponse:
@@ -66,19 +71,22 @@ class AiohttpBackend:
         try:
             return await self._send(request, seen)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not seen.reused or isinstance(error, aiohttp.ClientConnectorError):
+            if not seen.reused or not _before_any_byte(error):
                 raise _unreachable(request.url, error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(request.url, error) from error
         try:
-            return await self._send(request, seen)
+            # A new connection: the others that are idle may be just as dead.
+            return await self._send(request, seen, fresh=True)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(request.url, error) from error
 
-    async def _send(self, request: WireRequest, seen: SimpleNamespace) -> "_AiohttpResponse":
+    async def _send(
+        self, request: WireRequest, seen: SimpleNamespace, *, fresh: bool = False
+    ) -> "_AiohttpResponse":
         url, proxy = self._target(request.url)
         body = request.body
-        response = await self._open().request(
+        response = await self._open(fresh).request(
             request.method,
             url,
             data=body if len(body) <= _ONE_WRITE else io.BytesIO(body),
@@ -92,29 +100,46 @@ class AiohttpBackend:
     def _target(self, url: str) -> tuple[URL, str | None]:
         """The parsed URL and the proxy of the environment for it; there are few, so they stay."""
         if url not in self._urls:
+            if len(self._urls) >= _MAX_URLS:
+                self._urls.clear()
             parsed = URL(url, encoded=True)
-            host = parsed.host or ""
-            proxy = None if proxy_bypass(host) else getproxies().get(parsed.scheme)
-            self._urls[url] = parsed, proxy
+            self._urls[url] = parsed, _proxy_for(parsed)
         return self._urls[url]
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _open(self, fresh: bool) -> aiohttp.ClientSession:
+        """The session whose connections are kept, or the one that makes a new one each time."""
+        if fresh not in self._sessions:
             trace = aiohttp.TraceConfig()
             trace.on_connection_reuseconn.append(_note_reuse)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15),
+            kept = {"force_close": True} if fresh else {"keepalive_timeout": 15}
+            self._sessions[fresh] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, **kept),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 trace_configs=[trace],
                 skip_auto_headers=("accept", "accept-encoding", "user-agent"),
             )
-        return self._session
+        return self._sessions[fresh]
 
     async def aclose(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
+
+
+def _proxy_for(url: URL) -> str | None:
+    """The web proxy of the environment. It could not reach this machine, whatever NO_PROXY says."""
+    host = url.host or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(url.scheme)
+
+
+def _before_any_byte(error: aiohttp.ClientError) -> bool:
+    """Whether a connection died silently; with half an answer the error carries that half."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return isinstance(error.message, str)
+    return not isinstance(error, aiohttp.ClientConnectorError)
 
 
 async def _note_reuse(
@@ -167,49 +192,106 @@ class HttpxBackend:
     ) -> None:
         self._timeout = httpx.Timeout(None, connect=connect_timeout, write=60.0)
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}
 
     async def send(self, request: WireRequest, /) -> WireResponse:
-        client = self._open()
-        outgoing = client.build_request(
-            request.method, request.url, content=request.body, headers=dict(request.headers)
-        )
+        """See `Backend`; reconnects as `AiohttpBackend` does."""
+        seen = _Steps()
         try:
-            return _HttpxResponse(await client.send(outgoing, stream=True))
+            return await self._send(request, seen)
+        except _DIED as error:
+            if not seen.reused:
+                raise _unreachable(request.url, error) from error
+        except httpx.TransportError as error:
+            raise _unreachable(request.url, error) from error
+        try:
+            return await self._send(request, seen, fresh=True)
         except httpx.TransportError as error:
             raise _unreachable(request.url, error) from error
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
+    async def _send(
+        self, request: WireRequest, seen: "_Steps", *, fresh: bool = False
+    ) -> "_HttpxResponse":
+        client = self._open(fresh)
+        outgoing = client.build_request(
+            request.method,
+            request.url,
+            content=request.body,
+            headers=dict(request.headers),
+            extensions={"trace": seen},
+        )
+        return _HttpxResponse(await client.send(outgoing, stream=True))
+
+    def _open(self, fresh: bool) -> httpx.AsyncClient:
+        if fresh not in self._clients:
             # One jar would be shared by all users; this policy takes no cookie at all.
             no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-            self._client = httpx.AsyncClient(
+            self._clients[fresh] = httpx.AsyncClient(
                 transport=self._transport,
+                # Never through the environment's web proxy: see `_proxy_for`.
+                mounts=dict.fromkeys(_LOOPBACK_URLS),
                 timeout=self._timeout,
                 cookies=no_cookies,
                 follow_redirects=False,
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
+                limits=httpx.Limits(
+                    max_connections=None, max_keepalive_connections=0 if fresh else 100
+                ),
             )
-        return self._client
+        return self._clients[fresh]
 
     async def aclose(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
+
+
+_LOOPBACK_URLS = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+_DIED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+
+
+class _Steps:
+    """What httpx's own transport tells of a request's way; one from outside tells nothing."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    async def __call__(self, name: str, info: object) -> None:
+        self._names.add(name)
+
+    @property
+    def reused(self) -> bool:
+        connected = any(name.startswith("connection.connect_") for name in self._names)
+        return not connected and "http11.send_request_headers.started" in self._names
 
 
 class _HttpxResponse:
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
+        self._parts = response.aiter_bytes()
+        self._begun = self._ended = False
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            async for data in self._response.aiter_bytes():
-                yield data
+            data = await anext(self._parts)
+        except StopAsyncIteration:
+            self._ended = True
+            raise
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise UpstreamError("The upstream broke off its answer.") from error
+        self._begun = True
+        return data
 
     async def aclose(self) -> None:
+        # As above: the end of the body, if it comes at once, keeps the connection.
+        if self._begun and not self._ended:
+            try:
+                async with asyncio.timeout(_LINGER_SECONDS):
+                    await anext(self._parts, None)
+            except (httpx.HTTPError, TimeoutError):
+                pass
         await self._response.aclose()

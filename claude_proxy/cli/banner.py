@@ -4,10 +4,11 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from claude_proxy import __version__
 from claude_proxy.cli.common import url
-from claude_proxy.settings import Settings
+from claude_proxy.settings import Settings, is_loopback
 
 _PATIENCE = 3.0  # seconds
 
@@ -74,8 +75,11 @@ def upstream_problem(base_url: str, patience: float = _PATIENCE) -> str | None:
     request = urllib.request.Request(
         f"{base_url}/models", headers={"user-agent": f"claude-proxy/{__version__}"}
     )
+    local = is_loopback(urlsplit(base_url).hostname or "")
+    # A web proxy of the environment could not reach this machine.
+    proxies = urllib.request.ProxyHandler({} if local else None)
     try:
-        urllib.request.urlopen(request, timeout=patience).close()
+        urllib.request.build_opener(proxies).open(request, timeout=patience).close()
     except urllib.error.HTTPError as answer:
         answer.close()
     except urllib.error.URLError as error:

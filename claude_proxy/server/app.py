@@ -49,20 +49,28 @@ def create_app(
     return app
 
 
+_EXPOSED = (
+    "request-id",
+    "retry-after",
+    "x-should-retry",
+    "x-claude-proxy-route",
+    "x-claude-proxy-notes",
+)
+
+
 def _middleware(services: Services) -> list[Middleware]:
     settings = services.settings
-    stack = [Middleware(RequestContext, redactor=services.redactor, access_log=settings.access_log)]
-    if settings.cors_origins:
-        stack.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(settings.cors_origins),
-                allow_methods=["GET", "POST"],
-                allow_headers=["*"],
-                expose_headers=["request-id", "x-claude-proxy-route", "x-claude-proxy-notes"],
-            )
-        )
-    return [*stack, Middleware(Guard, settings=settings)]
+    context = Middleware(RequestContext, redactor=services.redactor, access_log=settings.access_log)
+    # Outermost, because a page may read an error only if that, too, names its origin.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+    )
+    guard = Middleware(Guard, settings=settings)
+    return [*([cors] if settings.cors_origins else []), context, guard]
 
 
 async def _as_own_error(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.errors import ClaudeProxyError, RequestError
 from claude_proxy.server.context import KEY, Context
 from claude_proxy.settings import Settings, is_loopback
 
@@ -19,16 +19,10 @@ _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _NO_RETRY = {"x-should-retry": "false"}
 
 
-def client_keys(context: Context) -> list[str]:
-    """The credentials a client sent: `x-api-key` first, then the Bearer token."""
-    scheme, _, token = context.header(b"authorization").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
-    return [key for key in (context.header(b"x-api-key"), bearer) if key]
-
-
 class Guard:
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self._app = app
+        self._passes_keys = not settings.fixed
         key = settings.auth_key if settings.fixed else None
         self._key = key.get_secret_value().encode() if key else None
         self._local_only = settings.fixed and self._key is None and not settings.trust_proxy
@@ -42,10 +36,13 @@ class Guard:
 
     def _check(self, scope: Scope, context: Context) -> None:
         """Raises what is wrong; the context middleware answers."""
+        _check_once(scope)
         self._check_host(context)
         self._check_origin(scope, context)
         if _is_open(scope["method"], context.path):
             return
+        if self._passes_keys:
+            _check_can_pass(context.keys())
         if self._local_only and not _from_loopback(scope, context):
             raise ClaudeProxyError(
                 "This server holds an upstream key and has no CLAUDE_PROXY_AUTH_KEY, so it "
@@ -67,7 +64,7 @@ class Guard:
         # No early exit and no `str`: compare_digest refuses non-ASCII text.
         matches = [
             hmac.compare_digest(key.encode("latin-1", "replace"), self._key)
-            for key in client_keys(context)
+            for key in context.keys()
         ]
         return any(matches)
 
@@ -97,6 +94,27 @@ class Guard:
 
     def _own_origin_is_safe(self, context: Context) -> bool:
         return self._key is not None or _host_name(context.header(b"host")) in self._hosts
+
+
+def _check_once(scope: Scope) -> None:
+    """Of two headers, the one that is checked need not be the one that somebody else obeys."""
+    names = [name for name, _ in scope["headers"]]
+    for name in (b"host", b"origin"):
+        if names.count(name) > 1:
+            raise RequestError(f"The header {name.decode()} was sent twice.")
+
+
+def _check_can_pass(keys: list[str]) -> None:
+    """In passthrough mode: before anything is read from a client without a key."""
+    if not keys:
+        raise ClaudeProxyError(
+            "No key in the request. This server forwards each client's own key: send your "
+            "upstream's key as x-api-key or Authorization: Bearer (for Claude Code: "
+            "ANTHROPIC_API_KEY), or set OPENAI_API_KEY on the server.",
+            status=401,
+        )
+    if not all(key.isascii() and key.isprintable() for key in keys):
+        raise ClaudeProxyError("The key must be printable ASCII.", status=401)
 
 
 def _is_open(method: str, path: str) -> bool:

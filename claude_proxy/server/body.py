@@ -8,9 +8,14 @@ from claude_proxy.server.context import Context
 from claude_proxy.server.watch import ClientGone
 from claude_proxy.types import Json
 
+_CLOSE = {"connection": "close"}
+
 
 async def read_json(context: Context, receive: Receive, *, limit: int) -> Json:
     """The parsed object; `RequestError` 400, 413 or 415, `ClientGone` when it never came whole."""
+    if b"upgrade" in context.headers:
+        # The server's parser stops at such a header, so the body never arrives.
+        raise RequestError("Send plain HTTP/1.1, without the header Upgrade.", headers=_CLOSE)
     _check_content_type(context.header(b"content-type"))
     return loads_body(await _read(context, receive, limit))
 
@@ -51,5 +56,5 @@ def _too_large(limit: int) -> RequestError:
     return RequestError(
         f"The request body is larger than {limit:,} bytes (CLAUDE_PROXY_MAX_BODY_BYTES).",
         status=413,
-        headers={"connection": "close"},
+        headers=_CLOSE,
     )

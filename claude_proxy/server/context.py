@@ -7,6 +7,7 @@ nobody caught, in the client's own error shape.
 import re
 import secrets
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from claude_proxy.server.redact import Redactor
 from claude_proxy.server.responses import send_error
 
 KEY = "claude_proxy.context"
+_LOGGED_PATH = 300
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 log = structlog.get_logger("claude_proxy.access")
@@ -41,6 +43,12 @@ class Context:
     def header(self, name: bytes) -> str:
         """A request header's value, latin-1 decoded and stripped; "" when absent."""
         return self.headers.get(name, b"").decode("latin-1").strip()
+
+    def keys(self) -> list[str]:
+        """The credentials the client sent: `x-api-key` first, then the Bearer token."""
+        scheme, _, token = self.header(b"authorization").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else ""
+        return [key for key in (self.header(b"x-api-key"), bearer) if key]
 
 
 class RequestContext:
@@ -79,10 +87,13 @@ class RequestContext:
     async def _answer_fault(self, context: Context, error: Exception, send: Send) -> None:
         """Ours when raised on purpose; anything else is a bug: 500, with a traceback logged."""
         if not isinstance(error, ClaudeProxyError):
-            log.error("request_crashed", request_id=context.id, exc_info=error)
+            # As text: whoever embeds the app may log tracebacks with the values of variables.
+            text = "".join(traceback.format_exception(error))
+            exception = self._redactor.clean(text, *context.keys())
+            log.error("request_crashed", request_id=context.id, exception=exception)
             error = ClaudeProxyError("Internal error in claude-proxy; its log has the details.")
         context.facts["error"] = error.type
-        context.facts["reason"] = self._redactor.clean(error.message)[:300]
+        context.facts["reason"] = self._redactor.clean(error.message, *context.keys())[:300]
         if context.status == 0:
             await send_error(send, context, error, self._redactor)
 
@@ -92,9 +103,16 @@ class RequestContext:
         level(
             "request_finished",
             method=scope["method"],
-            path=context.path,
+            path=_one_line(context.path[:_LOGGED_PATH]),
             status=context.status,
             ms=round(milliseconds, 1),
             request_id=context.id,
-            **context.facts,
+            **{name: _one_line(fact) for name, fact in context.facts.items()},
         )
+
+
+def _one_line(fact: Any) -> Any:
+    """Control characters and foreign line ends escaped: a line must not forge another."""
+    if not isinstance(fact, str) or fact.isprintable():
+        return fact
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in fact)

@@ -79,7 +79,7 @@ async def test_connection(
         plan = make_plan(services, context, body)
         message, _ = await ask(services, plan, receive)
     except ClaudeProxyError as error:
-        clean = clean_error(error, services.redactor)
+        clean = clean_error(error, services.redactor, context)
         context.facts.update(error=clean.type)
         report |= {
             "status": "error",

@@ -1,54 +1,60 @@
 """Logs by structlog: ours, uvicorn's and gunicorn's through one chain, with keys masked.
 
-Console lines for people, JSON for machines. Never prompts, bodies or whole headers.
+Console lines for people, JSON for machines. Never prompts, bodies or whole headers. Our own
+events skip the standard library's logging, which costs five times as much per line.
 """
 
 import logging
 import logging.config
 import sys
-from typing import Any
+from typing import Any, TextIO
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.services import secrets_of
 from claude_proxy.settings import Settings
+from claude_proxy.types import Json
+
+# What other libraries say at a lower level belongs to their own developers.
+_QUIET = ("uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
 
 
 def configure_logs(settings: Settings, *, file: str | None = None) -> None:
     """Sets up logging for the whole process, to standard error or to `file`."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+    stream: TextIO = sys.stderr
+    if file is not None:
+        stream = open(file, "a", encoding="utf-8", buffering=1)
+    first: list[Processor] = [
         structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    last = _last(settings, stream)
+    level = getattr(logging, settings.log_level)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*first, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    logging.config.dictConfig(_config(settings, shared, file))
+    logging.config.dictConfig(_config(settings, stream, first, last))
 
 
-def _config(settings: Settings, shared: list[Processor], file: str | None) -> dict[str, Any]:
-    handler: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
-    if file is not None:
-        handler = {"class": "logging.FileHandler", "filename": file, "encoding": "utf-8"}
-    handler["formatter"] = "structlog"
+def _config(
+    settings: Settings, stream: TextIO, first: list[Processor], last: list[Processor]
+) -> Json:
+    """The standard library's side: the same chain behind every other library's logger."""
+    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": shared,
-        "processors": _final(settings, to_file=file is not None),
+        "foreign_pre_chain": [structlog.stdlib.add_logger_name, *first],
+        "processors": [remove_meta, _drop_color_message, *last],
     }
-    quiet = {"level": "WARNING", "propagate": True, "handlers": []}
+    handler = {"class": "logging.StreamHandler", "stream": stream, "formatter": "structlog"}
+    quiet: Json = {"level": "WARNING", "propagate": True, "handlers": []}
+    talkative: Json = {"level": settings.log_level, "propagate": True, "handlers": []}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -56,32 +62,27 @@ def _config(settings: Settings, shared: list[Processor], file: str | None) -> di
         "handlers": {"default": handler},
         "root": {"handlers": ["default"], "level": settings.log_level},
         "loggers": {
-            "uvicorn": {"level": settings.log_level, "propagate": True, "handlers": []},
-            "uvicorn.error": {"level": settings.log_level, "propagate": True, "handlers": []},
+            "uvicorn": talkative,
+            "uvicorn.error": talkative,
             # Our own access line says more, and shows no query string.
-            "uvicorn.access": quiet,
-            "httpx": quiet,
-            "httpcore": quiet,
-            "aiohttp": quiet,
-            "asyncio": quiet,
+            **dict.fromkeys(_QUIET, quiet),
         },
     }
 
 
-def _final(settings: Settings, *, to_file: bool) -> list[Processor]:
+def _last(settings: Settings, stream: TextIO) -> list[Processor]:
+    """Tracebacks to text, the event to one line, and the keys out of that line."""
     console = settings.log_format == "console" or (
-        settings.log_format == "auto" and not to_file and sys.stderr.isatty()
+        settings.log_format == "auto" and stream.isatty()
     )
-    first: list[Processor] = [
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        _drop_color_message,
-        # Before the redaction, so that a traceback's text passes it too.
+    render: Processor = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    if not console:
+        render = _render_json
+    return [
         structlog.processors.format_exc_info,
+        render,
         _redact(Redactor(secrets_of(settings))),
     ]
-    if console:
-        return [*first, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [*first, structlog.processors.JSONRenderer(ensure_ascii=False)]
 
 
 def _drop_color_message(logger: Any, name: str, event: EventDict) -> EventDict:
@@ -89,11 +90,15 @@ def _drop_color_message(logger: Any, name: str, event: EventDict) -> EventDict:
     return event
 
 
-def _redact(redactor: Redactor) -> Processor:
-    def redact(logger: Any, name: str, event: EventDict) -> EventDict:
-        return {
-            key: redactor.clean(value) if isinstance(value, str) else value
-            for key, value in event.items()
-        }
+_encoder = msgspec.json.Encoder(enc_hook=repr)
+
+
+def _render_json(logger: Any, name: str, event: EventDict) -> str:
+    return _encoder.encode(event).decode()
+
+
+def _redact(redactor: Redactor) -> Any:
+    def redact(logger: Any, name: str, line: str) -> str:
+        return redactor.clean(line)
 
     return redact

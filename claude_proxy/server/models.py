@@ -8,7 +8,6 @@ from starlette.types import Receive, Scope, Send
 
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import Profile, profile_for
-from claude_proxy.server.auth import client_keys
 from claude_proxy.server.context import Context
 from claude_proxy.server.responses import send_json, speaks_openai
 from claude_proxy.server.services import Services
@@ -64,7 +63,7 @@ async def _all_models(services: Services, context: Context) -> list[Listed]:
         for (id, word), model in zip(TIER_IDS, tiers, strict=True)
     ]
     oauth = "oauth-" in context.header(b"anthropic-beta")
-    key = services.upstream.key(client_keys(context), oauth=oauth)
+    key = services.upstream.key(context.keys(), oauth=oauth)
     entries = {e["id"]: e for e in await services.upstream_models.get(key)}
     for model in dict.fromkeys([*tiers, *entries]):
         entry = entries.get(model, {})

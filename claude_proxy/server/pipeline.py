@@ -4,33 +4,34 @@
 only follows it.
 """
 
-from collections.abc import AsyncIterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from secrets import token_hex
-from urllib.parse import quote
 
 from starlette.types import Receive, Send
 
 from claude_proxy.backends import WireRequest, WireResponse
 from claude_proxy.codecs import anthropic_messages, openai_chat
 from claude_proxy.codecs.fold import MessageFold, unfold
-from claude_proxy.codecs.jsonio import dumps, loads
+from claude_proxy.codecs.jsonio import dumps_body, loads
 from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError
 from claude_proxy.profiles import Profile
-from claude_proxy.server.auth import client_keys
 from claude_proxy.server.context import Context
+from claude_proxy.server.notes import Notes, route_header, shortened
 from claude_proxy.server.responses import EventStream, clean_error, send_json, worth_showing
 from claude_proxy.server.services import Services
-from claude_proxy.server.watch import SilenceAfterFinish, Watch
+from claude_proxy.server.watch import ClientGone, SilenceAfterFinish, Watch
 from claude_proxy.tokens import estimate_tokens
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent
 
 MAX_ANSWER_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 1 << 20
-_NOTES_BYTES = 2048
 _PASSED_ERROR_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
+_EVENT_STARTS = (b"data:", b"event:", b":")
+_MAX_PASSED, _MAX_PASSED_VALUE = 32, 256
 _UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
 
 
@@ -52,6 +53,7 @@ class Plan:
             id=self.message_id,
             model=self.request["model"],
             tool_names=self.tool_names,
+            stop_sequences=self.request.get("stop_sequences") or (),
             estimate=self.estimate,
         )
 
@@ -62,6 +64,7 @@ class Plan:
             id=self.message_id,
             model=self.request["model"],
             tool_names=self.tool_names,
+            stop_sequences=self.request.get("stop_sequences") or (),
             estimate=self.estimate,
         )
 
@@ -70,50 +73,28 @@ class Plan:
         return estimate_tokens(self.request)
 
 
-class Notes:
-    """What was dropped on the way out, in order, as `path=why`. Mutable."""
-
-    def __init__(self) -> None:
-        self.items: list[str] = []
-
-    def __call__(self, path: str, why: str) -> None:
-        self.items.append(f"{quote(path, safe='.[]_-')}={quote(why, safe=_REASON_SAFE)}")
-
-    def header(self) -> str:
-        """At most 2 KiB; the rest is counted (`+3`)."""
-        text = ", ".join(self.items)
-        if len(text) <= _NOTES_BYTES:
-            return text
-        kept = text[: _NOTES_BYTES - 8].rpartition(", ")[0]
-        return f"{kept}, +{len(self.items) - kept.count(', ') - 1}"
-
-
-_REASON_SAFE = " !#$&'()*/:;<>?@[]^_`{|}~.-"
-
-
 def make_plan(services: Services, context: Context, body: Json) -> Plan:
     """Decodes, routes and encodes. Raises what is wrong with the request, or its key."""
     notes = Notes()
     peek = anthropic_messages.peek(body)
     request = anthropic_messages.decode_request(body, on_drop=notes)
     route = services.route(peek)
-    context.facts.update(model=peek.model, upstream_model=route.model, stream=peek.stream)
+    context.facts.update(
+        model=shortened(peek.model), upstream_model=shortened(route.model), stream=peek.stream
+    )
     outgoing: MessagesRequest = {**request, "model": route.model}
     chat = openai_chat.encode_request(outgoing, profile=route.profile, on_drop=notes)
     oauth = "oauth-" in context.header(b"anthropic-beta")
-    key = services.upstream.key(client_keys(context), oauth=oauth)
-    headers = {
-        "x-claude-proxy-route": (
-            f"upstream={route.upstream}; model={quote(route.model, safe='/:.-_')}; "
-            f'reason="{quote(route.reason, safe=_REASON_SAFE)}"'
-        )
-    }
+    key = services.upstream.key(context.keys(), oauth=oauth)
+    headers = {"x-claude-proxy-route": route_header(route)}
     if notes.items:
         headers["x-claude-proxy-notes"] = notes.header()
         context.facts["notes"] = len(notes.items)
     return Plan(
         request=request,
-        wire=services.upstream.chat(dumps(chat), model=route.model, key=key, stream=peek.stream),
+        wire=services.upstream.chat(
+            dumps_body(chat), model=route.model, key=key, stream=peek.stream
+        ),
         profile=route.profile,
         message_id=f"msg_{token_hex(12)}",
         tool_names=openai_chat.tool_names(outgoing, profile=route.profile),
@@ -142,8 +123,8 @@ async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message
 
 
 def _whole(plan: Plan, response: WireResponse, raw: bytes) -> Message:
-    if _is_event_stream(response):
-        # Some models only stream, whatever was asked.
+    if _is_event_stream(response) or raw.lstrip().startswith(_EVENT_STARTS):
+        # Some models only stream, whatever was asked, and some servers call that JSON.
         return _folded(plan, raw)
     try:
         body = loads(raw)
@@ -167,17 +148,27 @@ async def reply_stream(
     decoder = plan.decoder()
     stream = EventStream(send, context.send, decoder, plan.headers)
     relay = Relay(services, context, plan, decoder, stream)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(stream.aclose)
-        try:
-            async with Watch(receive, silence=services.settings.request_timeout) as watch:
-                await relay.run(watch, stack)
-        except SilenceAfterFinish:
-            await relay.finish()
-        except ClaudeProxyError as error:
-            if not stream.started:
-                raise
-            await relay.fail(error)
+    silence = services.settings.request_timeout
+    try:
+        async with AsyncExitStack() as stack, Watch(receive, silence=silence) as watch:
+            await relay.run(watch, stack)
+    except SilenceAfterFinish:
+        await _in_time(relay.finish(), silence)
+    except ClaudeProxyError as error:
+        if not stream.started:
+            raise
+        await _in_time(relay.fail(error), silence)
+    finally:
+        await stream.aclose()
+
+
+async def _in_time(last_words: Awaitable[None], seconds: float) -> None:
+    """The upstream is closed by now; a client that does not read must not keep the rest."""
+    try:
+        async with asyncio.timeout(seconds):
+            await last_words
+    except TimeoutError:
+        raise ClientGone from None
 
 
 class Relay:
@@ -208,7 +199,7 @@ class Relay:
                 self._stream.beat()
                 watch.beat_every(settings.ping_seconds)
 
-        watch.beat(beat, first=settings.hold_seconds)
+        watch.beat(beat, first=settings.hold_seconds, blocked=lambda: self._stream.writing)
         response = await self._services.backend.send(self._plan.wire)
         stack.push_async_callback(response.aclose)
         watch.heard()
@@ -223,7 +214,8 @@ class Relay:
         await self.finish()
 
     async def _pump(self, response: WireResponse, watch: Watch) -> None:
-        decoder, write = self._decoder, self._stream.write
+        decoder, stream = self._decoder, self._stream
+        paced = False
         try:
             async for data in response:
                 watch.heard()
@@ -231,9 +223,15 @@ class Relay:
                 if decoder.done:
                     self._last = events
                     return
-                if events:
-                    await write(events)
-                    watch.spoke()
+                if not events:
+                    continue
+                await stream.write(events)
+                if not stream.started:
+                    continue  # Held back: the client has heard nothing yet.
+                watch.spoke()
+                if not paced:
+                    watch.beat_every(self._services.settings.ping_seconds)
+                    paced = True
         except UpstreamError:
             # After its finish_reason an answer is complete, however its connection ends.
             if not decoder.finished:
@@ -253,7 +251,7 @@ class Relay:
         await self.fail(error)
 
     async def fail(self, error: ClaudeProxyError) -> None:
-        clean = clean_error(error, self._services.redactor)
+        clean = clean_error(error, self._services.redactor, self._context)
         self._context.facts.update(error=clean.type, reason=clean.message[:300])
         await self._stream.fail(clean, request_id=self._context.id)
 
@@ -270,7 +268,7 @@ async def _check_status(response: WireResponse, watch: Watch) -> None:
     kind = response.headers.get("content-type", "")
     if 200 <= status < 300 and "html" not in kind:
         return
-    error = openai_chat.decode_error(status, await _read_all(response, watch, _MAX_ERROR_BYTES))
+    error = openai_chat.decode_error(status, await _read_some(response, watch, _MAX_ERROR_BYTES))
     passed = {
         name: response.headers[name] for name in _PASSED_ERROR_HEADERS if name in response.headers
     }
@@ -290,6 +288,18 @@ async def _read_all(body: AsyncIterable[bytes], watch: Watch, limit: int) -> byt
     return b"".join(parts)
 
 
+async def _read_some(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
+    """What there is of an error's text; its status counts even if the text breaks off."""
+    parts = bytearray()
+    with suppress(UpstreamError):
+        async for data in body:
+            watch.heard()
+            parts += data
+            if len(parts) >= limit:
+                break
+    return bytes(parts[:limit])
+
+
 def _passed_headers(response: WireResponse) -> dict[str, str]:
     """What the client may know of the upstream's answer: its id and its rate limits."""
     passed: dict[str, str] = {}
@@ -299,9 +309,9 @@ def _passed_headers(response: WireResponse) -> dict[str, str]:
             break
     for name, value in response.headers.items():
         lower = name.lower()
-        if lower.startswith("x-ratelimit-"):
+        if lower.startswith("x-ratelimit-") and len(passed) < _MAX_PASSED:
             passed[lower] = value
-    return passed
+    return {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
 
 
 def _is_event_stream(response: WireResponse) -> bool:

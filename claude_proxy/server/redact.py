@@ -8,12 +8,15 @@ from collections.abc import Iterable
 
 MASK = "[redacted]"
 
+_PREFIXES = ("sk", "pk", "gsk", "xai", "key", "api", "hf", "r8")
 # Linear: each alternative starts with a literal and eats one character class.
 _PATTERN = re.compile(
-    r"(?:\b(?:sk|pk|gsk|xai|key|api|hf|r8)[-_][A-Za-z0-9_\-*.]{8,}"
+    rf"(?:\b(?:{'|'.join(_PREFIXES)})[-_][A-Za-z0-9_\-*.]{{8,}}"
     r"|\bAIza[A-Za-z0-9_\-]{20,}"
     r"|(?i:\bbearer\s+)[A-Za-z0-9._~+/\-=]{8,})"
 )
+# Every log line comes by here: looking for these first costs a tenth of the pattern.
+_HINTS = (*(f"{prefix}{dash}" for prefix in _PREFIXES for dash in "-_"), "aiza", "bearer")
 
 
 class Redactor:
@@ -24,7 +27,13 @@ class Redactor:
         self._values = tuple(sorted({v for v in values if len(v) >= 4}, key=len, reverse=True))
 
     def clean(self, text: str, *more: str) -> str:
-        """`text` without the known keys, the ones in `more`, and anything shaped like a key."""
-        for value in (*self._values, *(v for v in more if len(v) >= 4)):
+        """`text` without the known keys, the ones in `more`, and anything shaped like a key.
+
+        `more` are keys that clients made up: "ollama" is none that has to be hidden.
+        """
+        for value in (*self._values, *(v for v in more if len(v) >= 8)):
             text = text.replace(value, MASK)
+        lower = text.lower()
+        if not any([hint in lower for hint in _HINTS]):
+            return text
         return _PATTERN.sub(MASK, text)

@@ -65,18 +65,20 @@ async def send_error(
     send: Send, context: "Context", error: ClaudeProxyError, redactor: Redactor
 ) -> None:
     codec = openai_chat if speaks_openai(context) else anthropic_messages
-    status, body = codec.encode_error(clean_error(error, redactor), request_id=context.id)
+    status, body = codec.encode_error(clean_error(error, redactor, context), request_id=context.id)
     headers = error.headers
     if status in (401, 403):
         # Claude Code retries these for three minutes unless it is told not to.
-        headers = {"x-should-retry": "false", **headers}
+        headers = {**headers, "x-should-retry": "false"}
     await send_json(send, status, body, headers)
 
 
-def clean_error(error: ClaudeProxyError, redactor: Redactor) -> ClaudeProxyError:
-    """The same error with no key in its text."""
+def clean_error(
+    error: ClaudeProxyError, redactor: Redactor, context: "Context"
+) -> ClaudeProxyError:
+    """The same error with no key in its text: not ours, and not the client's own."""
     return ClaudeProxyError(
-        redactor.clean(error.message),
+        redactor.clean(error.message, *context.keys()),
         status=error.status,
         type=error.type,
         details=error.details,
@@ -100,7 +102,8 @@ class EventStream:
         self._decoder = decoder
         self._held: list[StreamEvent] = []
         self._beating: asyncio.Task[None] | None = None
-        self._writing = False
+        self.writing = False
+        """Whether a write is on its way; for long only when the client does not read."""
 
     async def write(self, events: Sequence[StreamEvent], *, last: bool = False) -> None:
         """Sends events, or holds them; `last` ends the answer with them."""
@@ -109,7 +112,7 @@ class EventStream:
             if not last and not worth_showing(self._held):
                 return
             events, self._held = self._held, []
-            self._writing = True
+            self.writing = True
             await self._start()
         if events or last:
             await self._body(encode_all(events), more=not last)
@@ -122,10 +125,12 @@ class EventStream:
 
     def beat(self) -> None:
         """Breaks the silence, unless something is on its way already. Does not wait."""
-        if not self._writing and (self._beating is None or self._beating.done()):
+        if not self.writing and (self._beating is None or self._beating.done()):
             self._beating = asyncio.get_running_loop().create_task(self._beat())
 
     async def _beat(self) -> None:
+        if self.writing:
+            return  # An event was faster.
         if self.started:
             await self._raw_send(_chunk(PING, True))
             return
@@ -145,15 +150,15 @@ class EventStream:
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _body(self, data: bytes, *, more: bool) -> None:
-        if self._beating is not None:
-            # A ping may be waiting for a slow client; bytes must leave in order.
-            await asyncio.wait((self._beating,))
-            self._beating = None
-        self._writing = True
+        self.writing = True
         try:
+            if self._beating is not None:
+                # A ping may be waiting for a slow client; bytes must leave in order.
+                await asyncio.wait((self._beating,))
+                self._beating = None
             await self._raw_send(_chunk(data, more))
         finally:
-            self._writing = False
+            self.writing = False
 
 
 def _chunk(data: bytes, more: bool) -> dict[str, object]:

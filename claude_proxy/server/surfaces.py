@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from claude_proxy.codecs import anthropic_messages
+from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.server import health, models
 from claude_proxy.server.body import read_json
 from claude_proxy.server.context import KEY, Context
@@ -47,7 +48,12 @@ async def messages(
         body = await read_json(context, receive, limit=services.settings.max_body_bytes)
         plan = make_plan(services, context, body)
         reply = reply_stream if plan.request.get("stream") else reply_whole
-        await reply(services, context, plan, receive, send)
+        try:
+            await reply(services, context, plan, receive, send)
+        except ClaudeProxyError as error:
+            # Where it went matters most when it failed there.
+            error.headers = {**plan.headers, **error.headers}
+            raise
 
 
 async def count_tokens(

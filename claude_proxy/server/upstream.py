@@ -54,13 +54,6 @@ class Upstream:
         """
         if self._key is not None:
             return self._key
-        if not client_keys:
-            raise ClaudeProxyError(
-                "No key in the request. This server forwards each client's own key: send your "
-                "upstream's key as x-api-key or Authorization: Bearer (for Claude Code: "
-                "ANTHROPIC_API_KEY), or set OPENAI_API_KEY on the server.",
-                status=401,
-            )
         usable = [key for key in client_keys if not key.startswith("sk-ant-") and not oauth]
         if not usable:
             raise ClaudeProxyError(

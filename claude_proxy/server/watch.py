@@ -16,11 +16,15 @@ from claude_proxy.errors import UpstreamError
 
 
 class ClientGone(Exception):
-    """The client closed its connection before its answer was complete."""
+    """The client closed its connection, or stopped reading, before its answer was complete."""
 
 
 class SilenceAfterFinish(Exception):
     """The upstream said that it finished, then neither ended nor closed its answer."""
+
+
+def _too_late() -> UpstreamError:
+    return UpstreamError("The upstream did not answer in time.", status=504)
 
 
 class Watch:
@@ -28,6 +32,7 @@ class Watch:
 
     `silence`: seconds without a byte from the upstream after which it is given up (504).
     `on_beat`: called when nothing was sent to the client for `beat_after` seconds.
+    `blocked`: whether it is the client that does not read; then its silence ends the work.
     Call `heard()` for each upstream read and `spoke()` for each write to the client.
     """
 
@@ -35,25 +40,30 @@ class Watch:
         self._receive = receive
         self._silence = silence
         self._on_beat: Callable[[], None] | None = None
+        self._blocked: Callable[[], bool] = bool
         self._beat_after = silence
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._spoke_at = self._loop.time()
         self._reason: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def beat(self, on_beat: Callable[[], None], *, first: float) -> None:
+    def beat(
+        self, on_beat: Callable[[], None], *, first: float, blocked: Callable[[], bool]
+    ) -> None:
         """Calls `on_beat` after `first` seconds of silence towards the client."""
-        self._on_beat, self._beat_after = on_beat, first
-        self._schedule()
+        self._on_beat, self._blocked = on_beat, blocked
+        self.beat_every(first)
 
     def beat_every(self, seconds: float) -> None:
         self._beat_after = seconds
+        self._schedule()
 
     def heard(self) -> None:
         self._heard_at = self._loop.time()
 
     def spoke(self) -> None:
-        self._spoke_at = self._loop.time()
+        # A slow client held this write up, and meanwhile nobody read from the upstream.
+        self._spoke_at = self._heard_at = self._loop.time()
 
     def interrupt(self, reason: BaseException) -> None:
         """Stops the work; `reason` is raised where the watch ends."""
@@ -101,9 +111,9 @@ class Watch:
         """Deadlines move with every read, the timer does not: it looks when it wakes."""
         now = self._loop.time()
         if now >= self._heard_at + self._silence:
-            self.interrupt(UpstreamError("The upstream did not answer in time.", status=504))
+            self.interrupt(ClientGone() if self._blocked() else _too_late())
             return
         if self._on_beat is not None and now >= self._spoke_at + self._beat_after:
-            self._on_beat()
             self._spoke_at = now
+            self._on_beat()
         self._schedule()

@@ -7,7 +7,7 @@ from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
-from claude_proxy.server.runner import raise_file_limit, uvicorn_options
+from claude_proxy.server.runner import raise_file_limit, tune_memory, uvicorn_options
 from claude_proxy.settings import load_settings
 
 
@@ -16,3 +16,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no ty
         self.CONFIG_KWARGS = {"loop": "auto", **uvicorn_options(load_settings())}
         super().__init__(*args, **kwargs)
         raise_file_limit()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        tune_memory()

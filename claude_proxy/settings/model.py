@@ -5,6 +5,7 @@ sources, `claude-proxy config`, docs/configuration.md and .env.example are made 
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Literal, Self
 
@@ -364,6 +365,7 @@ class Settings(BaseModel):
         return "127.0.0.1", "without CLAUDE_PROXY_AUTH_KEY only this machine may use your key"
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches the address. Names other than localhost count as public."""
     name = host.strip("[]").lower()

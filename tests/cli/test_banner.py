@@ -94,6 +94,13 @@ def test_any_status_is_an_answer(answering: str) -> None:
     assert upstream_problem(answering) is None
 
 
+def test_this_machine_is_asked_without_the_web_proxy(
+    answering: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert upstream_problem(answering) is None
+
+
 def test_a_closed_port_is_a_problem(closed: str) -> None:
     assert upstream_problem(closed) == "Connection refused"
 

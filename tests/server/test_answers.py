@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import UPSTREAM_KEY
-from tests.upstream import DONE, Reply, call, completion, usage
+from tests.upstream import DONE, Reply, call, completion, framed, usage
 
 HELLO = {
     "model": "claude-haiku-5-5",
@@ -128,6 +128,21 @@ def test_an_upstream_error_keeps_its_class(server, upstream, stream, status, typ
     assert reply.headers["retry-after"] == "7"
     assert len(upstream.posts) == 1
     assert (reply.headers.get("x-should-retry") == "false") == (status in (401, 403))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_tells_the_route_too(server, upstream, stream):
+    upstream.play(Reply({"error": {"message": "no such model"}}, status=404))
+    reply = ask(server().url, stream=stream, top_k=5)
+    assert "model=gpt-4o-mini" in reply.headers["x-claude-proxy-route"]
+    assert reply.headers["x-claude-proxy-notes"].startswith("top_k=")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refused_key_is_final_whatever_the_upstream_says(server, upstream, stream):
+    headers = {"x-should-retry": "true"}
+    upstream.play(Reply({"error": {"message": "no"}}, status=401, headers=headers))
+    assert ask(server().url, stream=stream).headers["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -281,6 +296,27 @@ def test_a_stream_is_made_of_a_whole_answer(server, upstream):
 def test_a_whole_answer_is_made_of_a_stream(server, upstream):
     upstream.play(Reply(stream=TEXT))
     assert ask(server().url).json()["content"] == [{"type": "text", "text": "Hello"}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stream_is_read_as_one_whatever_its_content_type(server, upstream, stream):
+    body = b"".join(framed(item) for item in TEXT)
+    upstream.play(Reply(body, headers={"content-type": "application/json"}))
+    reply = ask(server().url, stream=stream)
+    assert reply.status_code == 200
+    if stream:
+        assert kinds(reply)[-1] == "message_stop"
+    else:
+        assert reply.json()["content"] == [{"type": "text", "text": "Hello"}]
+
+
+def test_only_a_requested_stop_sequence_is_named(server, upstream):
+    answer = completion("a")
+    answer["choices"][0]["stop_reason"] = "END"
+    upstream.play(Reply(answer), Reply(answer))
+    assert ask(server().url).json()["stop_reason"] == "end_turn"
+    reply = ask(server().url, stop_sequences=["END"]).json()
+    assert (reply["stop_reason"], reply["stop_sequence"]) == ("stop_sequence", "END")
 
 
 def test_an_upstream_without_usage_gets_an_estimate(server, upstream):

@@ -1,5 +1,7 @@
 """Who may ask: the clients' key, the bind rule, Host and Origin, and whose key goes upstream."""
 
+import socket
+
 import httpx
 import pytest
 
@@ -124,6 +126,31 @@ def test_the_own_origin_is_served(server):
     assert ask(url, {"origin": url}).is_success
 
 
+def test_two_origins_are_refused(server, upstream):
+    live = server()
+    reply = ask(live.url, [("origin", "http://evil.example"), ("origin", live.url)])
+    assert reply.status_code == 400
+    assert not upstream.requests
+
+
+def test_two_hosts_are_refused(server, upstream):
+    request = (
+        b"POST /v1/messages HTTP/1.1\r\nhost: evil.example\r\nhost: localhost\r\n"
+        b"content-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+    )
+    with socket.create_connection(("127.0.0.1", server().port), timeout=5) as client:
+        client.sendall(request)
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
+    assert not upstream.requests
+
+
+def test_a_listed_origin_may_read_errors_too(server):
+    url = server(CLAUDE_PROXY_CORS_ORIGINS="https://app.example", CLAUDE_PROXY_AUTH_KEY=AUTH).url
+    reply = ask(url, {"origin": "https://app.example"})
+    assert reply.status_code == 401
+    assert reply.headers["access-control-allow-origin"] == "https://app.example"
+
+
 def test_a_listed_origin_gets_cors_without_credentials(server):
     url = server(CLAUDE_PROXY_CORS_ORIGINS="https://app.example").url
     reply = ask(url, {"origin": "https://app.example"})
@@ -166,6 +193,17 @@ class TestPassthrough:
         assert reply.status_code == 401
         assert reply.headers["x-should-retry"] == "false"
         assert "OPENAI_API_KEY" in reply.json()["error"]["message"]
+        assert not upstream.requests
+
+    @pytest.mark.parametrize(
+        "path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/nowhere"]
+    )
+    def test_nothing_is_read_from_a_client_without_a_key(self, url, path):
+        reply = httpx.post(url + path, content=b"no JSON")
+        assert reply.status_code == 401
+
+    def test_a_key_that_no_header_can_carry_is_401(self, url, upstream):
+        assert ask(url, {"x-api-key": b"schl\xfcssel-12345"}).status_code == 401
         assert not upstream.requests
 
     def test_strangers_are_served_because_no_key_of_ours_is_spent(self, url):

@@ -175,3 +175,10 @@ def test_health_tells_what_is_going_on(server):
     body = httpx.get(f"{server().url}/livez").json()
     assert body["status"] == "ok" and body["in_flight"] == 0 and body["draining"] is False
     assert body["timestamp"].endswith("Z")
+
+
+def test_an_upgrade_is_refused_in_words(server, upstream):
+    headers = {"upgrade": "h2c", "connection": "upgrade, http2-settings"}
+    reply = httpx.post(f"{server().url}/v1/messages", json=HELLO, headers=headers)
+    assert reply.status_code == 400 and "Upgrade" in reply.json()["error"]["message"]
+    assert not upstream.requests

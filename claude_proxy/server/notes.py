@@ -1,0 +1,42 @@
+"""What the answer's own headers tell: the route, and what was dropped. ASCII, and bounded."""
+
+from urllib.parse import quote
+
+from claude_proxy.routing import Route
+
+_NOTES_BYTES = 2048
+_NAME_LENGTH = 100
+_REASON_SAFE = " !#$&'()*/:;<>?@[]^_`{|}~.-"
+
+
+class Notes:
+    """What was dropped on the way out, in order, as `path=why`. Mutable."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+
+    def __call__(self, path: str, why: str) -> None:
+        path = quote(shortened(path), safe=".[]_-")
+        self.items.append(f"{path}={quote(shortened(why), safe=_REASON_SAFE)}")
+
+    def header(self) -> str:
+        """At most 2 KiB; the rest is counted (`+3`)."""
+        text = ", ".join(self.items)
+        if len(text) <= _NOTES_BYTES:
+            return text
+        kept = text[: _NOTES_BYTES - 8].rpartition(", ")[0]
+        return f"{kept}, +{len(self.items) - kept.count(', ') - 1}"
+
+
+def route_header(route: Route) -> str:
+    """`upstream=NAME; model=M; reason="sonnet to MIDDLE"`, percent-encoded where needed."""
+    return (
+        f"upstream={quote(shortened(route.upstream))}; "
+        f"model={quote(shortened(route.model), safe='/:.-_')}; "
+        f'reason="{quote(shortened(route.reason), safe=_REASON_SAFE)}"'
+    )
+
+
+def shortened(text: str) -> str:
+    """Clients choose model and field names; headers and log lines have their limits."""
+    return text if len(text) <= _NAME_LENGTH else f"{text[:_NAME_LENGTH]}..."
