@@ -83,10 +83,16 @@ class UnsupportedContentError(RequestError):
 
 
 class UpstreamError(ClaudeProxyError):
-    """The upstream refused, failed or did not answer."""
+    """The upstream refused, failed or did not answer.
 
-    def __init__(self, message: str, *, status: int = 502, **more: Any) -> None:
+    `quoted`: the message is the upstream's own, which may repeat parts of the prompt.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 502, quoted: bool = False, **more: Any
+    ) -> None:
         super().__init__(message, status=status, **more)
+        self.quoted = quoted
 
 
 class ProtocolError(UpstreamError):

@@ -121,12 +121,17 @@ _GPT_5_4 = replace(
 
 GENERIC = Profile(
     "generic",
+    max_output_tokens=32_000,
     system_messages="first",
     prefill="continue",
     pdf="text",
     strict_schemas=False,
 )
-"""An OpenAI-compatible server of which nothing is known: only what all of them take."""
+"""An OpenAI-compatible server of which nothing is known: only what all of them take.
+
+The cap is what Claude Code itself assumes of names it does not know; it asks for 128,000 where
+it believes to talk to Claude, and many servers answer that with 400.
+"""
 
 PROFILES: tuple[ProfileRow, ...] = (
     ProfileRow(

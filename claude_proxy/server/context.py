@@ -15,12 +15,13 @@ import structlog
 from starlette._utils import get_route_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.errors import ClaudeProxyError, UpstreamError
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.responses import send_error
 
 KEY = "claude_proxy.context"
 _LOGGED_PATH = 300
+_LOGGED_REASON = 300
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 log = structlog.get_logger("claude_proxy.access")
@@ -49,6 +50,15 @@ class Context:
         scheme, _, token = self.header(b"authorization").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else ""
         return [key for key in (self.header(b"x-api-key"), bearer) if key]
+
+    def note_error(self, error: ClaudeProxyError, redactor: Redactor) -> None:
+        """For the access line. What the upstream said may quote the prompt: that is for DEBUG."""
+        self.facts["error"] = error.type
+        text = redactor.clean(error.message, *self.keys())[:_LOGGED_REASON]
+        if isinstance(error, UpstreamError) and error.quoted:
+            log.debug("upstream_error", request_id=self.id, text=_one_line(text))
+        else:
+            self.facts["reason"] = text
 
 
 class RequestContext:
@@ -92,8 +102,7 @@ class RequestContext:
             exception = self._redactor.clean(text, *context.keys())
             log.error("request_crashed", request_id=context.id, exception=exception)
             error = ClaudeProxyError("Internal error in claude-proxy; its log has the details.")
-        context.facts["error"] = error.type
-        context.facts["reason"] = self._redactor.clean(error.message, *context.keys())[:300]
+        context.note_error(error, self._redactor)
         if context.status == 0:
             await send_error(send, context, error, self._redactor)
 

@@ -80,7 +80,7 @@ async def test_connection(
         message, _ = await ask(services, plan, receive)
     except ClaudeProxyError as error:
         clean = clean_error(error, services.redactor, context)
-        context.facts.update(error=clean.type)
+        context.note_error(error, services.redactor)
         report |= {
             "status": "error",
             "error": {"type": clean.type, "message": clean.message},

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import Profile, profile_for
 from claude_proxy.server.context import Context
@@ -49,10 +50,20 @@ async def retrieve_model(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
     wanted = scope["path_params"]["id"]
-    found = next((m for m in await _all_models(services, context) if m.id == wanted), None)
+    listed = await _all_models(services, context)
+    found = next((m for m in listed if m.id == wanted), None) or _tier_model(services, wanted)
     if found is None:
         raise RequestError(f"model: {wanted}", status=404)
     await send_json(send, 200, _openai(found) if speaks_openai(context) else _anthropic(found))
+
+
+def _tier_model(services: Services, id: str) -> Listed | None:
+    """Any name of Claude's that requests may use, though no list has it."""
+    if "claude" not in id.lower():
+        return None
+    model = services.route(Peek(id, stream=False)).model
+    profile = profile_for(services.upstream.base_url, model)
+    return None if model == id else Listed(id, model, "claude-proxy", 0, profile)
 
 
 async def _all_models(services: Services, context: Context) -> list[Listed]:

@@ -251,8 +251,8 @@ class Relay:
         await self.fail(error)
 
     async def fail(self, error: ClaudeProxyError) -> None:
+        self._context.note_error(error, self._services.redactor)
         clean = clean_error(error, self._services.redactor, self._context)
-        self._context.facts.update(error=clean.type, reason=clean.message[:300])
         await self._stream.fail(clean, request_id=self._context.id)
 
     async def _end(self, events: Sequence[StreamEvent]) -> None:

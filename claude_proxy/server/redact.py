@@ -3,6 +3,7 @@
 By value (the keys that this server knows) and by pattern (what looks like a key of anybody).
 """
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -24,7 +25,10 @@ class Redactor:
     every "a" would hide the text, not the key."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values = tuple(sorted({v for v in values if len(v) >= 4}, key=len, reverse=True))
+        known = {value for value in values if len(value) >= 4}
+        # Lines of JSON are cleaned too, where a quote in a key is escaped.
+        known |= {json.dumps(value, ensure_ascii=False)[1:-1] for value in known}
+        self._values = tuple(sorted(known, key=len, reverse=True))
 
     def clean(self, text: str, *more: str) -> str:
         """`text` without the known keys, the ones in `more`, and anything shaped like a key.

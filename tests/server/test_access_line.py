@@ -49,8 +49,25 @@ def test_a_good_answer_is_one_line(lines):
 def test_a_clients_key_that_the_upstream_repeats_is_masked(lines):
     body = refusal(401, f"Incorrect API key: {KEY}").body
     reply = ask(app(lambda request: httpx.Response(401, json=body)), **{"x-api-key": KEY})
-    assert reply.status_code == 401 and "Incorrect API key" in lines[-1]["reason"]
+    assert reply.status_code == 401 and lines[-1]["error"] == "authentication_error"
+    said = next(line for line in lines if line["event"] == "upstream_error")
+    assert "Incorrect API key" in said["text"]
     assert KEY not in reply.text and KEY not in str(lines)
+
+
+def test_what_the_upstream_said_may_quote_the_prompt_and_is_for_debug(lines):
+    body = refusal(400, "I will not say: my secret prompt").body
+    ask(app(lambda request: httpx.Response(400, json=body)), **{"x-api-key": KEY})
+    told = [line for line in lines if "secret prompt" in str(line)]
+    assert [line["log_level"] for line in told] == ["debug"]
+
+
+def test_what_we_say_ourselves_is_in_the_line(lines):
+    def refuse(request):
+        raise httpx.ConnectError("no")
+
+    ask(app(refuse), **{"x-api-key": KEY})
+    assert "Could not connect" in lines[-1]["reason"]
 
 
 def test_a_crash_is_logged_as_text_without_keys(lines):

@@ -55,6 +55,11 @@ class TestModels:
         reply = httpx.get(f"{server().url}/v1/models/qwen/qwen3:8b", headers=ANTHROPIC)
         assert reply.json()["id"] == "qwen/qwen3:8b"
 
+    def test_every_claude_name_that_works_can_be_looked_up(self, server):
+        url = f"{server().url}/v1/models/claude-opus-4-1"
+        body = httpx.get(url, headers=ANTHROPIC).json()
+        assert body["id"] == "claude-opus-4-1" and "gpt-4o" in body["display_name"]
+
     def test_an_unknown_model_is_404_in_the_clients_shape(self, server):
         url = f"{server().url}/v1/models/nobody"
         assert httpx.get(url, headers=ANTHROPIC).json()["error"]["type"] == "not_found_error"

@@ -41,6 +41,10 @@ def test_ordinary_words_stay(text):
     assert Redactor().clean(text) == text
 
 
+def test_a_key_with_a_quote_is_masked_in_json_too():
+    assert Redactor(['odd"key\\']).clean(r'{"a":"odd\"key\\"}') == '{"a":"[redacted]"}'
+
+
 def test_a_long_text_takes_linear_time():
     cleaner = Redactor(["secret-value"])
     started = time.process_time()

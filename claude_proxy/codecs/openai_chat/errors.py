@@ -199,9 +199,10 @@ def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
             return UpstreamError(overflow.sentence(), status=400)
     message = _message(status, problem.message)
     if not problem.codes.isdisjoint(_QUOTA_CODES) and status != 402:
-        return UpstreamError(message, status=429, headers=_NO_RETRY)
+        return UpstreamError(message, status=429, quoted=True, headers=_NO_RETRY)
     status = _our_status(status)
-    return UpstreamError(message, status=status, headers=_NO_RETRY if status in (401, 403) else {})
+    headers = _NO_RETRY if status in (401, 403) else {}
+    return UpstreamError(message, status=status, quoted=True, headers=headers)
 
 
 def _our_status(status: int) -> int:
