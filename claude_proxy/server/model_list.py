@@ -11,6 +11,7 @@ from claude_proxy.server.upstream import Upstream
 from claude_proxy.types import Json
 
 _WAIT_SECONDS = 2.0
+_FAILURE_SECONDS = 5.0
 _MAX_LIST_BYTES = 4 << 20
 _MAX_CACHED_KEYS = 64
 
@@ -23,21 +24,26 @@ class UpstreamModels:
         self._upstream = upstream
         self._seconds = seconds
         self._kept: dict[bytes, tuple[float, list[Json]]] = {}
+        """Until when a list is good, and the list, by the hash of the credential."""
 
     async def get(self, key: str) -> list[Json]:
         """The upstream's entries; none when it does not answer in time or has no list."""
         digest = hashlib.sha256(key.encode()).digest()
         kept = self._kept.get(digest)
-        if kept is not None and time.monotonic() - kept[0] < self._seconds:
+        if kept is not None and time.monotonic() < kept[0]:
             return kept[1]
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 entries = await self._fetch(key)
         except (ClaudeProxyError, TimeoutError, ValueError):
-            return kept[1] if kept else []
+            # Not asked again at once: everybody would wait for a server that is down.
+            return self._keep(digest, kept[1] if kept else [], for_seconds=_FAILURE_SECONDS)
+        return self._keep(digest, entries, for_seconds=self._seconds)
+
+    def _keep(self, digest: bytes, entries: list[Json], *, for_seconds: float) -> list[Json]:
         if len(self._kept) >= _MAX_CACHED_KEYS:
             self._kept.pop(next(iter(self._kept)))
-        self._kept[digest] = time.monotonic(), entries
+        self._kept[digest] = time.monotonic() + for_seconds, entries
         return entries
 
     async def _fetch(self, key: str) -> list[Json]:

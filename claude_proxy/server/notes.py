@@ -1,8 +1,7 @@
 """What the answer's own headers tell: the route, and what was dropped. ASCII, and bounded."""
 
+from functools import lru_cache
 from urllib.parse import quote
-
-from claude_proxy.routing import Route
 
 _NOTES_BYTES = 2048
 _NAME_LENGTH = 100
@@ -16,8 +15,7 @@ class Notes:
         self.items: list[str] = []
 
     def __call__(self, path: str, why: str) -> None:
-        path = quote(shortened(path), safe=".[]_-")
-        self.items.append(f"{path}={quote(shortened(why), safe=_REASON_SAFE)}")
+        self.items.append(_item(path, why))
 
     def header(self) -> str:
         """At most 2 KiB; the rest is counted (`+3`)."""
@@ -28,12 +26,20 @@ class Notes:
         return f"{kept}, +{len(self.items) - kept.count(', ') - 1}"
 
 
-def route_header(route: Route) -> str:
+# Clients send the same few things with every request.
+@lru_cache(maxsize=1024)
+def _item(path: str, why: str) -> str:
+    path = quote(shortened(path), safe=".[]_-")
+    return f"{path}={quote(shortened(why), safe=_REASON_SAFE)}"
+
+
+@lru_cache(maxsize=256)
+def route_header(upstream: str, model: str, reason: str) -> str:
     """`upstream=NAME; model=M; reason="sonnet to MIDDLE"`, percent-encoded where needed."""
     return (
-        f"upstream={quote(shortened(route.upstream))}; "
-        f"model={quote(shortened(route.model), safe='/:.-_')}; "
-        f'reason="{quote(shortened(route.reason), safe=_REASON_SAFE)}"'
+        f"upstream={quote(shortened(upstream))}; "
+        f"model={quote(shortened(model), safe='/:.-_')}; "
+        f'reason="{quote(shortened(reason), safe=_REASON_SAFE)}"'
     )
 
 

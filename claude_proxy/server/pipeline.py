@@ -86,7 +86,7 @@ def make_plan(services: Services, context: Context, body: Json) -> Plan:
     chat = openai_chat.encode_request(outgoing, profile=route.profile, on_drop=notes)
     oauth = "oauth-" in context.header(b"anthropic-beta")
     key = services.upstream.key(context.keys(), oauth=oauth)
-    headers = {"x-claude-proxy-route": route_header(route)}
+    headers = {"x-claude-proxy-route": route_header(route.upstream, route.model, route.reason)}
     if notes.items:
         headers["x-claude-proxy-notes"] = notes.header()
         context.facts["notes"] = len(notes.items)

@@ -35,9 +35,15 @@ class Services:
         self.upstream_models = UpstreamModels(
             self.backend, self.upstream, seconds=settings.models_cache_seconds
         )
+        self._route = lru_cache(maxsize=256)(self._find_route)
         self.in_flight = 0
 
     def route(self, peek: Peek) -> Route:
+        """Where a request goes, by its model's name alone; names come again and again."""
+        return self._route(peek.model)
+
+    def _find_route(self, model: str) -> Route:
+        peek = Peek(model, stream=False)
         found = route(peek, self.models, base_url=self.upstream.base_url)
         limit = self.settings.max_tokens_limit
         return found if limit is None else replace(found, profile=_capped(found.profile, limit))

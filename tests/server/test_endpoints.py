@@ -72,6 +72,13 @@ class TestModels:
             httpx.get(f"{url}/v1/models")
         assert len(upstream.requests) == 1
 
+    def test_a_list_that_failed_is_not_asked_for_at_once_again(self, server, upstream):
+        upstream.models = None
+        url = server().url
+        for _ in range(3):
+            assert httpx.get(f"{url}/v1/models").status_code == 200
+        assert len(upstream.requests) == 1
+
     def test_without_the_upstream_the_tiers_remain(self, server):
         body = httpx.get(f"{server(OPENAI_BASE_URL='http://127.0.0.1:9/v1').url}/v1/models").json()
         assert len(body["data"]) == 5
@@ -83,6 +90,11 @@ class TestCountTokens:
         reply = httpx.post(f"{server().url}/v1/messages/count_tokens?beta=true", json=body)
         assert 4 <= reply.json()["input_tokens"] <= 30
         assert not upstream.requests
+
+    def test_a_very_long_text_is_counted_too(self, server):
+        body = {"model": "x", "messages": [{"role": "user", "content": "some words " * 50_000}]}
+        reply = httpx.post(f"{server().url}/v1/messages/count_tokens", json=body)
+        assert reply.json()["input_tokens"] == pytest.approx(100_000, rel=0.25)
 
     def test_a_bad_body_is_400(self, server):
         reply = httpx.post(f"{server().url}/v1/messages/count_tokens", json={"model": "x"})
