@@ -166,9 +166,33 @@ def _content(content: Any, path: str) -> None:
         raise _wrong(path, "Input should be a valid string or a list of blocks")
     for index, block in enumerate(content):
         kind = block.get("type") if isinstance(block, dict) else None
-        if kind == "text" and isinstance(block.get("text"), str):
-            continue
-        _block(block, f"{path}.{index}")
+        usual = _USUAL.get(kind) if isinstance(kind, str) else None
+        if usual is None or not usual(block):
+            _block(block, f"{path}.{index}")
+
+
+def _usual_text(block: Json) -> bool:
+    return isinstance(block.get("text"), str)
+
+
+def _usual_call(block: Json) -> bool:
+    return (
+        isinstance(block.get("id"), str)
+        and isinstance(block.get("name"), str)
+        and isinstance(block.get("input"), dict)
+    )
+
+
+def _usual_result(block: Json) -> bool:
+    return isinstance(block.get("tool_use_id"), str) and isinstance(block.get("content"), str)
+
+
+_USUAL: Mapping[str, Callable[[Json], bool]] = {
+    "text": _usual_text,
+    "tool_use": _usual_call,
+    "tool_result": _usual_result,
+}
+"""Says at once of most blocks that they are right; the others are checked field by field."""
 
 
 def _block(block: Any, path: str) -> None:
