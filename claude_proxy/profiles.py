@@ -20,7 +20,7 @@ class Profile:
     """How to speak Chat Completions with one upstream and model."""
 
     name: str
-    """Shown in logs, notes and the signature of thinking blocks."""
+    """Names the row, in the signature of thinking blocks too, by which we know our own again."""
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """OpenAI's reasoning models refuse `max_tokens` ("Unsupported parameter … Use
@@ -29,6 +29,9 @@ class Profile:
     max_output_tokens: int | None = None
     """Most output tokens the model accepts in one answer; larger requests are clamped.
     OpenAI answers 400 "max_tokens is too large" (model pages, seen 2026-06)."""
+
+    cap_assumed: bool = False
+    """Whether `max_output_tokens` is a careful guess, which a user's own limit may exceed."""
 
     context_window: int | None = None
     """Tokens of prompt and answer together, as far as known (model pages, seen 2026-06)."""
@@ -122,6 +125,7 @@ _GPT_5_4 = replace(
 GENERIC = Profile(
     "generic",
     max_output_tokens=32_000,
+    cap_assumed=True,
     system_messages="first",
     prefill="continue",
     pdf="text",
@@ -180,9 +184,22 @@ PROFILES: tuple[ProfileRow, ...] = (
         replace(_GPT_4O, name="openai/gpt-4", max_output_tokens=8_192, context_window=8_192),
         models=("gpt-4", "gpt-4-0[0-9]*"),
     ),
-    ProfileRow(Profile("openai"), hosts=("api.openai.com", "*.openai.azure.com")),
+    # Deployments on Azure have names of their own. More than gpt-4o's cap would be refused there,
+    # and Claude Code asks for 128,000.
+    ProfileRow(
+        Profile("openai", max_output_tokens=16_384, cap_assumed=True),
+        hosts=("api.openai.com", "*.openai.azure.com"),
+    ),
     ProfileRow(GENERIC),
 )
+
+
+def limited(profile: Profile, limit: int | None) -> Profile:
+    """The profile under a user's limit of output tokens; a model's known cap stays above it."""
+    if limit is None:
+        return profile
+    cap = None if profile.cap_assumed else profile.max_output_tokens
+    return replace(profile, max_output_tokens=limit if cap is None else min(cap, limit))
 
 
 def profile_for(base_url: str, model: str) -> Profile:

@@ -37,13 +37,14 @@ def settings_for(upstream: Upstream, **environ: str) -> "Settings":
 
 @contextmanager
 def running(settings: "Settings") -> Iterator[LiveServer]:
-    """`create_app(settings)` under a uvicorn in a thread, on a free port."""
+    """`create_app(settings)` as the command serves it, in a thread, on a free port."""
     from claude_proxy.server.app import create_app
+    from claude_proxy.server.runner import uvicorn_options
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     port = listener.getsockname()[1]
-    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
+    options = {**uvicorn_options(settings), "timeout_graceful_shutdown": 2}
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), **options))
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listener])), name="server", daemon=True
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from claude_proxy.profiles import PROFILES, profile_for
+from claude_proxy.profiles import PROFILES, limited, profile_for
 
 OPENAI = "https://api.openai.com/v1"
 LOCAL = "http://localhost:11434/v1"
@@ -61,7 +61,8 @@ def test_other_models_are_generic(model):
     "url", [OPENAI, "https://mine.openai.azure.com", "HTTPS://API.OPENAI.COM/v1"]
 )
 def test_other_names_at_openai_are_openai(url):
-    assert profile_for(url, "my-deployment").name == "openai"
+    profile = profile_for(url, "my-deployment")
+    assert (profile.name, profile.max_output_tokens) == ("openai", 16_384)
 
 
 def test_nonsense_instead_of_a_url_is_generic():
@@ -96,3 +97,18 @@ def test_every_row_can_be_reached():
         model = row.models[0].replace("[0-9]", "1").replace("[4-9]", "4").replace("[23]", "2")
         model = model.replace("[1-9]", "3").replace("*", "") or "x"
         assert profile_for(f"https://{host}", model).name == row.profile.name
+
+
+@pytest.mark.parametrize(
+    ("model", "limit", "cap"),
+    [
+        ("gpt-4o", None, 16_384),
+        ("gpt-4o", 4_096, 4_096),
+        ("gpt-4o", 128_000, 16_384),
+        ("qwen3", None, 32_000),
+        ("qwen3", 4_096, 4_096),
+        ("qwen3", 65_536, 65_536),
+    ],
+)
+def test_a_users_limit_lowers_known_caps_and_replaces_guesses(model, limit, cap):
+    assert limited(profile_for(LOCAL, model), limit).max_output_tokens == cap

@@ -44,7 +44,7 @@ def _unreachable(url: str, error: Exception) -> UpstreamError:
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return UpstreamError(f"Connecting to {where} took too long.", status=504)
-    cause = error.__cause__ or error
+    cause = _root_cause(error)
     if isinstance(error, aiohttp.ClientSSLError) or isinstance(cause, ssl.SSLError):
         return UpstreamError(f"TLS with {where} failed: {type(cause).__name__}.")
     if isinstance(error, aiohttp.ClientResponseError):
@@ -54,6 +54,13 @@ def _unreachable(url: str, error: Exception) -> UpstreamError:
     if isinstance(error, aiohttp.ClientConnectorError | httpx.ConnectError):
         return UpstreamError(f"Could not connect to {where}. Is it running, and is the URL right?")
     return UpstreamError(f"{where} closed the connection before it answered.")
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """Where a chain of errors began; httpx wraps its transport's, which wraps the socket's."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
 
 
 class AiohttpBackend:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from claude_proxy.profiles import profile_for
+from claude_proxy.profiles import limited, profile_for
 from claude_proxy.settings import Settings
 
 REMOVED = (
@@ -42,11 +42,12 @@ def connection(settings: Settings, url: str, token: str | None) -> dict[str, str
 def limits(settings: Settings) -> dict[str, str]:
     """What the main models take, as far as known: the client assumes 200,000 and 32,000."""
     models = settings.model_map()
-    profiles = [profile_for(settings.openai_base_url, name) for name in (models.big, models.middle)]
+    profiles = [
+        limited(profile_for(settings.openai_base_url, name), settings.max_tokens_limit)
+        for name in (models.big, models.middle)
+    ]
     windows = [profile.context_window for profile in profiles if profile.context_window]
     outputs = [profile.max_output_tokens for profile in profiles if profile.max_output_tokens]
-    if settings.max_tokens_limit:
-        outputs.append(settings.max_tokens_limit)
     window = min(windows, default=None)
     least, most = _COMPACT_WINDOW
     values = {

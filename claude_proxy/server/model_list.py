@@ -27,7 +27,7 @@ class UpstreamModels:
         """Until when a list is good, and the list, by the hash of the credential."""
 
     async def get(self, key: str) -> list[Json]:
-        """The upstream's entries; none when it does not answer in time or has no list."""
+        """The upstream's entries; the last that it gave when it does not answer in time."""
         digest = hashlib.sha256(key.encode()).digest()
         kept = self._kept.get(digest)
         if kept is not None and time.monotonic() < kept[0]:
@@ -49,6 +49,8 @@ class UpstreamModels:
     async def _fetch(self, key: str) -> list[Json]:
         response = await self._backend.send(self._upstream.models(key=key))
         try:
+            if response.status != 200:
+                raise ValueError("the upstream gave no model list")
             parts, size = [], 0
             async for data in response:
                 parts.append(data)
@@ -57,7 +59,7 @@ class UpstreamModels:
                     raise ValueError("the model list is too large")
         finally:
             await response.aclose()
-        return _entries(loads(b"".join(parts))) if response.status == 200 else []
+        return _entries(loads(b"".join(parts)))
 
 
 def _entries(body: object) -> list[Json]:

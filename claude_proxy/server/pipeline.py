@@ -48,27 +48,23 @@ class Plan:
     """For the answer: the route, and what was dropped."""
 
     def decoder(self) -> openai_chat.StreamDecoder:
-        return openai_chat.StreamDecoder(
-            profile=self.profile,
-            id=self.message_id,
-            model=self.request["model"],
-            tool_names=self.tool_names,
-            stop_sequences=self.request.get("stop_sequences") or (),
-            estimate=self.estimate,
-        )
+        return openai_chat.StreamDecoder(**self._answer())
 
     def decode(self, body: Json) -> Message:
-        return openai_chat.decode_response(
-            body,
-            profile=self.profile,
-            id=self.message_id,
-            model=self.request["model"],
-            tool_names=self.tool_names,
-            stop_sequences=self.request.get("stop_sequences") or (),
-            estimate=self.estimate,
-        )
+        return openai_chat.decode_response(body, **self._answer())
 
-    def estimate(self) -> int:
+    def _answer(self) -> Json:
+        """What decoding the answer needs to know of the request."""
+        return {
+            "profile": self.profile,
+            "id": self.message_id,
+            "model": self.request["model"],
+            "tool_names": self.tool_names,
+            "stop_sequences": self.request.get("stop_sequences") or (),
+            "estimate": self._estimate,
+        }
+
+    def _estimate(self) -> int:
         """Input tokens, for upstreams that report no usage."""
         return estimate_tokens(self.request)
 

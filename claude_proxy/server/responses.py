@@ -87,7 +87,8 @@ def clean_error(
 
 
 class EventStream:
-    """The client's end of one streamed answer. Mutable; `write` feeds it, `end` or `fail` ends it.
+    """The client's end of one streamed answer. Mutable; `write` feeds it, and ends it with
+    the last events; `fail` ends it with an error.
 
     Until something is worth showing, events are held back, so that an upstream that fails at
     once still gets its real HTTP status. `beat` is called by the timer when nothing was sent for

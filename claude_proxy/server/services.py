@@ -11,7 +11,7 @@ from claude_proxy.backends import Backend
 from claude_proxy.backends.http import build
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
-from claude_proxy.profiles import Profile
+from claude_proxy.profiles import limited
 from claude_proxy.routing import Route, route
 from claude_proxy.server.model_list import UpstreamModels
 from claude_proxy.server.redact import Redactor
@@ -45,8 +45,7 @@ class Services:
     def _find_route(self, model: str) -> Route:
         peek = Peek(model, stream=False)
         found = route(peek, self.models, base_url=self.upstream.base_url)
-        limit = self.settings.max_tokens_limit
-        return found if limit is None else replace(found, profile=_capped(found.profile, limit))
+        return replace(found, profile=limited(found.profile, self.settings.max_tokens_limit))
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -67,11 +66,6 @@ class Services:
     async def aclose(self) -> None:
         """Closes the connections to the upstream. The app can go on: they open again."""
         await self.backend.aclose()
-
-
-@lru_cache(maxsize=256)
-def _capped(profile: Profile, limit: int) -> Profile:
-    return replace(profile, max_output_tokens=limit)
 
 
 def secrets_of(settings: Settings) -> list[str]:

@@ -31,8 +31,6 @@ class Watch:
     """`async with Watch(receive, silence=300) as watch:` around one request's work.
 
     `silence`: seconds without a byte from the upstream after which it is given up (504).
-    `on_beat`: called when nothing was sent to the client for `beat_after` seconds.
-    `blocked`: whether it is the client that does not read; then its silence ends the work.
     Call `heard()` for each upstream read and `spoke()` for each write to the client.
     """
 
@@ -50,7 +48,10 @@ class Watch:
     def beat(
         self, on_beat: Callable[[], None], *, first: float, blocked: Callable[[], bool]
     ) -> None:
-        """Calls `on_beat` after `first` seconds of silence towards the client."""
+        """Calls `on_beat` after `first` seconds of silence towards the client.
+
+        `blocked`: whether it is the client that does not read; then its silence ends the work.
+        """
         self._on_beat, self._blocked = on_beat, blocked
         self.beat_every(first)
 

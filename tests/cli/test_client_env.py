@@ -48,7 +48,7 @@ LIMITS = [
     ),
     ("more than the client takes", {"big_model": "gpt-4.1"}, ("1047576", "1000000", "32768")),
     ("less than the client takes", {"big_model": "gpt-4"}, ("8192", None, "8192")),
-    ("an unknown model", {"big_model": "x", "openai_base_url": "http://h"}, (None, None, None)),
+    ("an unknown model", {"big_model": "x", "openai_base_url": "http://h"}, (None, None, "32000")),
     ("the user's limit", {"big_model": "o3", "max_tokens_limit": 5}, ("200000", "200000", "5")),
     (
         "a limit above the cap",

@@ -83,7 +83,15 @@ def test_the_server_key_goes_upstream_in_fixed_mode(server, upstream):
 
 
 @pytest.mark.parametrize(
-    "headers", [{"x-forwarded-for": "10.0.0.9"}, {"forwarded": "for=10.0.0.9"}], ids=str
+    "headers",
+    [
+        {"x-forwarded-for": "10.0.0.9"},
+        # As a client writes it who wants to seem local.
+        {"x-forwarded-for": "127.0.0.1"},
+        {"x-forwarded-host": "localhost"},
+        {"forwarded": "for=10.0.0.9"},
+    ],
+    ids=str,
 )
 def test_a_forwarded_request_is_not_local(server, upstream, headers):
     reply = ask(server().url, headers)

@@ -79,6 +79,14 @@ class TestModels:
             assert httpx.get(f"{url}/v1/models").status_code == 200
         assert len(upstream.requests) == 1
 
+    def test_a_list_that_failed_does_not_take_the_last_one_away(self, server, upstream):
+        url = server(CLAUDE_PROXY_MODELS_CACHE_SECONDS="0").url
+        before = httpx.get(f"{url}/v1/models").json()
+        upstream.models = None
+        for _ in range(3):
+            assert httpx.get(f"{url}/v1/models").json() == before
+        assert len(upstream.requests) == 2
+
     def test_without_the_upstream_the_tiers_remain(self, server):
         body = httpx.get(f"{server(OPENAI_BASE_URL='http://127.0.0.1:9/v1').url}/v1/models").json()
         assert len(body["data"]) == 5

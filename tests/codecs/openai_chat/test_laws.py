@@ -56,6 +56,10 @@ usages = st.none() | st.fixed_dictionaries(
 seeds = st.integers(0, 2**32)
 
 
+# After this the decoder takes no chunk for a usual one, and reads all the long way.
+UNUSUAL = payload({"choices": []}) * 20
+
+
 def assert_legal(events: list[StreamEvent]) -> None:
     state, index, kind = "new", -1, ""
     for event in events:
@@ -97,6 +101,12 @@ def test_split_and_order_of_plays(path: Path) -> None:
     assert decode([data[at : at + 1] for at in range(len(data))]) == whole
     for seed in range(5):
         assert decode(cut(data, seed)) == whole
+
+
+@pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
+def test_both_ways_to_read_a_chunk_give_the_same_play(path: Path) -> None:
+    data = play_bytes(path).removeprefix("\ufeff".encode())
+    assert decode([UNUSUAL + data]) == decode([data])
 
 
 @pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
@@ -201,8 +211,10 @@ pieces = st.fixed_dictionaries(
 deltas = st.fixed_dictionaries(
     {},
     optional={
+        "role": st.just("assistant") | junk,
         "content": texts | junk,
         "reasoning_content": texts | junk,
+        "reasoning": texts | junk,
         "refusal": texts | junk,
         "tool_calls": st.lists(pieces | junk, max_size=3) | junk,
         "function_call": junk,
@@ -228,6 +240,7 @@ def test_any_stream_is_legal_and_can_be_cut_anywhere(
     whole = decode([data])
     assert_legal(whole)
     assert decode(cut(data, seed)) == whole
+    assert decode([UNUSUAL + data]) == whole
 
 
 @settings(max_examples=200, deadline=None)
