@@ -27,6 +27,10 @@ def _too_late() -> UpstreamError:
     return UpstreamError("The upstream did not answer in time.", status=504)
 
 
+# Seconds until somebody listens for the disconnect; most short answers never need the task.
+_LISTEN_AFTER = 0.05
+
+
 class Watch:
     """`async with Watch(receive, silence=300) as watch:` around one request's work.
 
@@ -44,6 +48,7 @@ class Watch:
         self._heard_at = self._spoke_at = self._loop.time()
         self._reason: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._listener: asyncio.Task[None] | None = None
 
     def beat(
         self, on_beat: Callable[[], None], *, first: float, blocked: Callable[[], bool]
@@ -77,7 +82,6 @@ class Watch:
         assert task is not None
         self._task = task
         self._schedule()
-        self._listener = self._loop.create_task(self._listen())
         return self
 
     async def __aexit__(
@@ -90,7 +94,8 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._listener.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
         if self._reason is not None and self._task.uncancel() == 0:
             if kind is None or kind is asyncio.CancelledError:
                 raise self._reason from None
@@ -104,6 +109,8 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
         due = self._heard_at + self._silence
+        if self._listener is None:
+            due = min(due, self._heard_at + _LISTEN_AFTER)
         if self._on_beat is not None:
             due = min(due, self._spoke_at + self._beat_after)
         self._timer = self._loop.call_at(due, self._tick)
@@ -111,6 +118,8 @@ class Watch:
     def _tick(self) -> None:
         """Deadlines move with every read, the timer does not: it looks when it wakes."""
         now = self._loop.time()
+        if self._listener is None:
+            self._listener = self._loop.create_task(self._listen())
         if now >= self._heard_at + self._silence:
             self.interrupt(ClientGone() if self._blocked() else _too_late())
             return
