@@ -63,19 +63,19 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that `data` completes; they are bytes, valid UTF-8 or not."""
-        # The usual read is one whole event: `data: {…}` and two line feeds.
-        size = len(data)
+        # The usual read is whole events of one line each: `data: {…}` and two line feeds.
         if (
-            data[:7] == b"data: {"
-            and data.find(b"\n") == size - 2
-            and data[-1] == 10
+            data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
             and b"\r" not in data
-            and size <= self._limit
+            and len(data) <= self._limit
             and not self._pieces
             and not self._data
         ):
-            self._first = self._skip_lf = False
-            return [data[6:-2]]
+            payloads = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(payloads) and b"" not in payloads:
+                self._first = self._skip_lf = False
+                return payloads
         return self._feed_lines(data)
 
     def close(self) -> list[bytes]:

@@ -11,6 +11,7 @@ from claude_proxy.codecs.openai_chat.calls import Piece, read_piece
 from claude_proxy.codecs.openai_chat.errors import stream_error
 from claude_proxy.codecs.openai_chat.turn import Turn
 from claude_proxy.codecs.openai_chat.usage import Estimate, UsageMeter
+from claude_proxy.codecs.openai_chat.usual import Delta, as_piece
 from claude_proxy.errors import ClaudeProxyError, UpstreamError
 from claude_proxy.profiles import Profile
 from claude_proxy.types import Json
@@ -94,6 +95,23 @@ class Answer:
             self._meter.read(chunk["x_groq"].get("usage"))
         choice = first_choice(chunk.get("choices"))
         return [] if choice is None else self._choice(choice)
+
+    def usual(self, delta: Delta) -> list[StreamEvent]:
+        """The same as `chunk`, for one that holds nothing but this delta."""
+        text, calls = delta.content, delta.tool_calls
+        thinking = delta.reasoning_content or delta.reasoning
+        # The hot path: nothing but text.
+        if text and calls is None and not thinking:
+            self._meter.characters += len(text)
+            return self._turn.text(text)
+        events = self._thinking(thinking) if thinking else []
+        if text:
+            events += self._text(text)
+        if calls is not None:
+            self._modern = True
+            if (piece := as_piece(calls[0])) is not None:
+                events += self._call(piece)
+        return events
 
     def end(self, estimate: Estimate | None) -> list[StreamEvent]:
         """All that waited, and the end of the message."""
@@ -186,10 +204,13 @@ class Answer:
         for position, entry in enumerate(entries):
             piece = read_piece(entry)
             if piece is not None:
-                self._meter.characters += len(piece.arguments)
                 fresh = whole or (position > 0 and _is_bare(piece))
-                events += self._turn.call(piece, fresh=fresh)
+                events += self._call(piece, fresh=fresh)
         return events
+
+    def _call(self, piece: Piece, *, fresh: bool = False) -> list[StreamEvent]:
+        self._meter.characters += len(piece.arguments)
+        return self._turn.call(piece, fresh=fresh)
 
     def _read_finish(self, finish: str, choice: Json) -> None:
         sequence = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM; SGLang

@@ -119,11 +119,13 @@ class Call:
         """More arguments; the whole of them once more, from servers that repeat, is ignored."""
         if not arguments:
             return
-        opening = arguments.lstrip()[:1]
-        if opening == "{" and self.repeats(arguments):
-            return
-        if opening and self._direct is None:
-            self._direct = opening == "{"
+        # Most pieces open nothing, which is told faster than where a piece begins.
+        if self._direct is None or "{" in arguments:
+            opening = arguments.lstrip()[:1]
+            if opening == "{" and self.repeats(arguments):
+                return
+            if opening and self._direct is None:
+                self._direct = opening == "{"
         self._parts.append(arguments)
 
     @property

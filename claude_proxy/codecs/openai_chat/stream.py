@@ -8,12 +8,15 @@ from claude_proxy.codecs.jsonio import loads
 from claude_proxy.codecs.openai_chat.answer import Answer
 from claude_proxy.codecs.openai_chat.errors import find_error, stream_error
 from claude_proxy.codecs.openai_chat.usage import Estimate
+from claude_proxy.codecs.openai_chat.usual import usual_delta
 from claude_proxy.codecs.sse import SSEDecoder
 from claude_proxy.errors import ProtocolError, UpstreamError
 from claude_proxy.profiles import Profile
 from claude_proxy.types.anthropic import StreamEvent
 
 CUT = "The upstream ended its answer without a finish_reason."
+# Some upstreams put counts or their own fields into every chunk: then looking first is in vain.
+_TRIES = 16
 
 
 class StreamDecoder:
@@ -26,7 +29,7 @@ class StreamDecoder:
     tokens, and is called only if the upstream sent no usage at all.
     """
 
-    __slots__ = ("_answer", "_estimate", "_sse", "done", "error", "finished")
+    __slots__ = ("_answer", "_estimate", "_sse", "_tries", "done", "error", "finished")
 
     def __init__(
         self,
@@ -47,6 +50,8 @@ class StreamDecoder:
         )
         self._estimate = estimate
         self._sse = SSEDecoder()
+        self._tries = _TRIES
+        """How many more chunks may turn out not to be usual before that is no longer tried."""
         self.finished = False
         """Whether a finish reason or an error was seen."""
         self.done = False
@@ -64,7 +69,7 @@ class StreamDecoder:
             payloads = self._sse.feed(data)
         except ProtocolError as error:
             return self._fail(error)
-        return self._payload(payloads[0]) if len(payloads) == 1 else self._read(payloads)
+        return self._read(payloads)
 
     def close(self) -> list[StreamEvent]:
         """The rest, when the upstream has closed its side."""
@@ -76,8 +81,15 @@ class StreamDecoder:
     def _read(self, payloads: list[bytes]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         for payload in payloads:
-            if not self.done:
-                events += self._payload(payload)
+            if self._tries:
+                delta = usual_delta(payload)
+                if delta is not None:
+                    events += self._answer.usual(delta)
+                    continue
+                self._tries -= 1
+            events += self._payload(payload)
+            if self.done:
+                break
         return events
 
     def _payload(self, payload: bytes) -> list[StreamEvent]:

@@ -99,9 +99,10 @@ class Turn:
         head = self._head
         if head is None or not head.name:
             return []
-        ready = head.take()
         events = [] if head.opened else self._open(head, head.name)
-        return events + self._writer.tool_json(ready) if ready else events
+        if ready := head.take():
+            events += self._writer.tool_json(ready)
+        return events
 
     def _close_head(self) -> list[StreamEvent]:
         head, self._head = self._head, None
