@@ -10,7 +10,7 @@ _EDGE = 1568
 _MOST = 1600
 _PIXELS = 750
 """Anthropic scales an image down to 1,568 pixels a side and about 1,600 tokens; a token is 750
-pixels (docs.anthropic.com, "Vision", seen 2026-06)."""
+pixels (docs.anthropic.com, "Vision", from memory)."""
 
 
 def image_tokens(data: str) -> int:

@@ -1,10 +1,13 @@
 """What each upstream and model accepts, as data.
 
-A provider quirk is one field of `Profile` (its default is OpenAI's documented behaviour), one
+A provider quirk is one field of `Profile` (its default is OpenAI's documented behavior), one
 value in a row of `PROFILES`, and one golden case; never an `if` in a codec.
 
 Rows are matched by host *and* model name, first match wins. The families of OpenAI's own models
 match at every host, because a gateway in front of a model does not lift the model's limits.
+
+Where a field names no thread, its figures and error texts are general knowledge that nobody has
+checked against the vendor's pages yet.
 """
 
 from dataclasses import dataclass, replace
@@ -24,21 +27,21 @@ class Profile:
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """OpenAI's reasoning models refuse `max_tokens` ("Unsupported parameter … Use
-    'max_completion_tokens' instead."; openai/openai-python#2046, seen 2026-06)."""
+    'max_completion_tokens' instead.")."""
 
     max_output_tokens: int | None = None
     """Most output tokens the model accepts in one answer; larger requests are clamped.
-    OpenAI answers 400 "max_tokens is too large" (model pages, seen 2026-06)."""
+    OpenAI answers 400 "max_tokens is too large"."""
 
     cap_assumed: bool = False
     """Whether `max_output_tokens` is a careful guess, which a user's own limit may exceed."""
 
     context_window: int | None = None
-    """Tokens of prompt and answer together, as far as known (model pages, seen 2026-06)."""
+    """Tokens of prompt and answer together, as far as known."""
 
     sampling: bool = True
     """Whether `temperature` and `top_p` are accepted. Reasoning models take only the default:
-    "Unsupported value: 'temperature' does not support 0.2 with this model." (2026-06)."""
+    "Unsupported value: 'temperature' does not support 0.2 with this model."."""
 
     top_k: bool = False
     """Whether the upstream takes `top_k`, which is not in OpenAI's API."""
@@ -52,7 +55,7 @@ class Profile:
     effort_with_tools: Effort | None = None
     """The only effort that is accepted together with function tools on chat completions.
     gpt-5.4 and later answer 400 "Function tools with reasoning_effort are not supported …"
-    unless it is "none", even when no effort is sent (BerriAI/litellm PR#34569, 2026-07)."""
+    unless it is "none", even when no effort is sent (BerriAI/litellm PR#34569)."""
 
     system_messages: Literal["anywhere", "first"] = "anywhere"
     """"first": chat templates of local servers refuse later system messages ("System message
@@ -66,7 +69,7 @@ class Profile:
     message, so the model is told in words to continue."""
 
     pdf: Literal["file", "text"] = "file"
-    """"file": PDFs go as `file` parts (OpenAI, 2025-03); "text": the model is told in words."""
+    """"file": PDFs go as `file` parts (OpenAI); "text": the model is told in words."""
 
     strict_schemas: bool = True
     """Whether `strict` is understood on function tools and JSON schemas."""
@@ -75,7 +78,7 @@ class Profile:
     """Whether `stream_options.include_usage` may be sent."""
 
     user_field: Literal["user"] | None = "user"
-    """Where an end-user id goes; at most 64 characters (OpenAI, 2026-06)."""
+    """Where an end-user id goes; at most 64 characters (OpenAI)."""
 
     tool_name_length: int = 64
     """Longest function name, of `[a-zA-Z0-9_-]` (OpenAI: "string too long", cline PR#11885)."""

@@ -30,7 +30,7 @@ _REMOTE_DOCUMENT = 3000
 """A document that only the upstream can read; one or two pages of PDF."""
 
 _PDF_PAGE = 2250
-"""A PDF page is 1,500 to 3,000 tokens (docs.anthropic.com, "PDF support", seen 2026-06)."""
+"""A PDF page is 1,500 to 3,000 tokens (docs.anthropic.com, "PDF support", from memory)."""
 
 _PDF_PAGE_BYTES = 50_000
 """Bytes of a typical PDF page: the true count stands in compressed parts of the file."""

@@ -2,7 +2,7 @@
 
 A request is checked only as far as we use it, and then kept as it came: Anthropic adds fields
 and block types faster than anyone releases, so whatever is unknown lives on in the dict.
-Source: https://docs.anthropic.com/en/api/messages (seen 2026-06).
+Source: https://docs.anthropic.com/en/api/messages.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 Anthropic's models know these tools by heart, so a request names only their type. Any other model
 needs a schema; the inputs here are those that the clients of these tools handle.
-Source: https://docs.anthropic.com/en/docs/agents-and-tools/tool-use (seen 2026-06).
+Source: https://docs.anthropic.com/en/docs/agents-and-tools/tool-use.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 Pure: equal requests give equal bytes, and the request stays as it is. What Chat Completions
 cannot carry is told to the model in words or goes to `on_drop`; nothing unknown is forwarded.
-Source: https://platform.openai.com/docs/api-reference/chat/create (seen 2026-06).
+Source: https://platform.openai.com/docs/api-reference/chat/create.
 """
 
 from collections.abc import Mapping

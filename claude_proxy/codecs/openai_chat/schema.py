@@ -3,7 +3,7 @@
 OpenAI wants an object at the top, without `anyOf`, `oneOf`, `allOf`, `not` or `enum` there
 ("schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top
 level"), and refuses doubled entries in `required`. A schema that is fine is passed on itself.
-Source: https://platform.openai.com/docs/guides/function-calling (seen 2026-06).
+Source: https://platform.openai.com/docs/guides/function-calling.
 """
 
 from typing import Any
