@@ -5,11 +5,13 @@ from collections.abc import Collection, Mapping
 from claude_proxy.codecs.fold import MessageFold
 from claude_proxy.codecs.openai_chat.answer import Answer, first_choice
 from claude_proxy.codecs.openai_chat.errors import find_error, stream_error
-from claude_proxy.codecs.openai_chat.usage import Estimate
+from claude_proxy.codecs.openai_chat.usage import Estimate, UsageMeter
 from claude_proxy.errors import ProtocolError
 from claude_proxy.profiles import Profile
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import Message
+from claude_proxy.types.anthropic import Message, StopReason
+
+_USUAL_ENDS: Mapping[object, StopReason] = {"stop": "end_turn", "length": "max_tokens"}
 
 
 def decode_response(
@@ -31,6 +33,9 @@ def decode_response(
     turn: a whole body cannot have been cut. Raises `UpstreamError` for an error object,
     `ProtocolError` for a body that is no Chat answer.
     """
+    usual = _usual(body, id, model)
+    if usual is not None:
+        return usual
     if find_error(body) is not None:
         raise stream_error(body)
     _check(body)
@@ -48,6 +53,48 @@ def decode_response(
     for event in events + answer.end(estimate):
         fold.feed(event)
     return fold.message
+
+
+def _usual(body: Json, id: str, model: str) -> Message | None:
+    """The message of an answer that holds nothing but text, its end and its usage.
+
+    Most small answers are like that, and the long way costs three times as much. `None` for any
+    other body: the long way knows everything that upstreams send.
+    """
+    try:
+        [choice] = body["choices"]
+        message, reason = choice["message"], _USUAL_ENDS[choice["finish_reason"]]
+        text, usage = message["content"], body["usage"]
+        # What is empty says nothing, and of a choice and its message just two things are not.
+        usual = (
+            _said(choice) == 2
+            and _said(message) == 2
+            and message["role"]
+            and message["role"]
+            and text
+            and type(text) is str
+            and not (body.get("error") or "x_groq" in body)
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    meter = UsageMeter()
+    meter.read(usage)
+    if not usual or not meter:
+        return None
+    return {
+        "id": id,
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": reason,
+        "stop_sequence": None,
+        "usage": meter.usage(),
+    }
+
+
+def _said(fields: Json) -> int:
+    return len([None for value in fields.values() if value])
 
 
 def _check(body: object) -> None:

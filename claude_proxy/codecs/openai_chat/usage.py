@@ -1,29 +1,26 @@
 """Token counts of a Chat answer, in Messages terms."""
 
 from collections.abc import Callable
-from typing import Any
 
-from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Usage
 
 Estimate = Callable[[], int]
 """Input tokens of the request; called only when the upstream counts nothing."""
 
-_COUNTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "prompt": (("prompt_tokens",),),
-    "completion": (("completion_tokens",),),
-    "total": (("total_tokens",),),
+_COUNTS: tuple[tuple[str, str, str | None], ...] = (
+    ("prompt", "prompt_tokens", None),
+    ("completion", "completion_tokens", None),
+    ("total", "total_tokens", None),
     # OpenAI and most others; DeepSeek; Moonshot and Together.
-    "cached": (
-        ("prompt_tokens_details", "cached_tokens"),
-        ("prompt_cache_hit_tokens",),
-        ("cached_tokens",),
-    ),
+    ("cached", "prompt_tokens_details", "cached_tokens"),
+    ("cached", "prompt_cache_hit_tokens", None),
+    ("cached", "cached_tokens", None),
     # OpenRouter, for models that bill writing to the cache.
-    "written": (("prompt_tokens_details", "cache_write_tokens"),),
-    "reasoning": (("completion_tokens_details", "reasoning_tokens"),),
-}
-"""Where each count stands; the first path that leads to one is taken."""
+    ("written", "prompt_tokens_details", "cache_write_tokens"),
+    ("reasoning", "completion_tokens_details", "reasoning_tokens"),
+)
+"""Each count and where it may stand: a field, or a field of a field. The first that is there
+is taken."""
 
 
 class UsageMeter:
@@ -36,14 +33,26 @@ class UsageMeter:
         self.characters = 0
         """Characters of text, reasoning and arguments, to estimate the output from."""
 
+    def __bool__(self) -> bool:
+        """Whether anything was counted."""
+        return bool(self._counts)
+
     def read(self, usage: object) -> None:
         """Takes what is usable in any value that an upstream calls usage."""
-        if isinstance(usage, dict):
-            for name, paths in _COUNTS.items():
-                count = _first_count(usage, paths)
-                # A later zero is a server that had nothing to count in that chunk.
-                if count or (count is not None and name not in self._counts):
-                    self._counts[name] = count
+        if not isinstance(usage, dict):
+            return
+        found: dict[str, int] = {}
+        for name, field, inner in _COUNTS:
+            count = usage.get(field)
+            if inner is not None:
+                count = count.get(inner) if isinstance(count, dict) else None
+            # `True` is an int in Python, not in JSON.
+            if type(count) is int and count >= 0 and name not in found:
+                found[name] = count
+        for name, count in found.items():
+            # A later zero is a server that had nothing to count in that chunk.
+            if count or name not in self._counts:
+                self._counts[name] = count
 
     def usage(self, estimate: Estimate | None = None) -> Usage:
         """The Messages counts.
@@ -78,15 +87,3 @@ def _usage(input: int, read: int, created: int, output: int) -> Usage:
         "cache_creation_input_tokens": created,
         "cache_read_input_tokens": read,
     }
-
-
-def _first_count(usage: Json, paths: tuple[tuple[str, ...], ...]) -> int | None:
-    return next((count for path in paths if (count := _count(usage, path)) is not None), None)
-
-
-def _count(usage: Json, path: tuple[str, ...]) -> int | None:
-    value: Any = usage
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    # `True` is an int in Python, not in JSON.
-    return value if type(value) is int and value >= 0 else None

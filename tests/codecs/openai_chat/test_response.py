@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claude_proxy.codecs.openai_chat.response import decode_response
 from claude_proxy.errors import ProtocolError, UpstreamError
@@ -90,3 +92,40 @@ def test_names_and_estimate_are_optional() -> None:
     body = {"choices": [{"message": {"content": "abcde"}, "finish_reason": "stop"}]}
     message = decode_response(body, profile=GENERIC, id="msg_0", model="m")
     assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (0, 2)
+
+
+odd_values = st.none() | st.booleans() | st.integers(0, 2) | st.text(max_size=2)
+small_answers = st.fixed_dictionaries(
+    {
+        "choices": st.fixed_dictionaries(
+            {
+                "message": st.fixed_dictionaries(
+                    {"content": st.sampled_from(["a", "", None])},
+                    optional={
+                        "role": st.sampled_from(["assistant", "", None]),
+                        "reasoning": odd_values,
+                        "refusal": odd_values,
+                        "tool_calls": st.sampled_from([None, [], [{"function": {"name": "f"}}]]),
+                    },
+                ),
+                "finish_reason": st.sampled_from(["stop", "length", "tool_calls", "", None]),
+            },
+            optional={
+                "index": st.sampled_from([0, None, "a"]),
+                "logprobs": odd_values,
+                "stop_reason": odd_values,
+            },
+        ).map(lambda choice: [choice])
+    },
+    optional={
+        "usage": st.none()
+        | st.dictionaries(st.sampled_from(["prompt_tokens", "total_tokens", "x"]), odd_values),
+        "error": st.sampled_from([None, ""]),
+    },
+)
+
+
+@given(small_answers)
+def test_the_short_way_gives_what_the_long_way_gives(body: Any) -> None:
+    # A field of Groq's, even an empty one, is unusual.
+    assert decode(body) == decode({**body, "x_groq": None})
