@@ -5,6 +5,7 @@ malformed Host can change.
 """
 
 import hmac
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,7 +37,7 @@ class Guard:
 
     def _check(self, scope: Scope, context: Context) -> None:
         """Raises what is wrong; the context middleware answers."""
-        _check_once(scope)
+        _check_once(scope, context.headers)
         self._check_host(context)
         self._check_origin(scope, context)
         if _is_open(scope["method"], context.path):
@@ -70,8 +71,10 @@ class Guard:
 
     def _check_host(self, context: Context) -> None:
         """Without a client key, a foreign Host means a browser that was led here (rebinding)."""
+        if not self._local_only:
+            return
         host = context.header(b"host")
-        if self._local_only and host and _host_name(host) not in self._hosts:
+        if host and _host_name(host) not in self._hosts:
             raise ClaudeProxyError(
                 "This Host is not allowed. Name it in CLAUDE_PROXY_ALLOWED_HOSTS, or set "
                 "CLAUDE_PROXY_AUTH_KEY.",
@@ -96,8 +99,10 @@ class Guard:
         return self._key is not None or _host_name(context.header(b"host")) in self._hosts
 
 
-def _check_once(scope: Scope) -> None:
+def _check_once(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
     """Of two headers, the one that is checked need not be the one that somebody else obeys."""
+    if len(scope["headers"]) == len(headers):
+        return  # No header was sent twice.
     names = [name for name, _ in scope["headers"]]
     for name in (b"host", b"origin"):
         if names.count(name) > 1:

@@ -4,8 +4,8 @@
 nobody caught, in the client's own error shape.
 """
 
+import os
 import re
-import secrets
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -35,11 +35,12 @@ class Context:
     headers: dict[bytes, bytes]
     send: Send
     """The server's own `send`, for bodies: nothing of ours stands between it and the chunks."""
-    id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
+    id: str = field(default_factory=lambda: f"req_{os.urandom(16).hex()}")
     started: float = field(default_factory=time.monotonic)
     status: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     """What the access line says beside method, path, status and time; never prompts or keys."""
+    _keys: list[str] | None = None
 
     def header(self, name: bytes) -> str:
         """A request header's value, latin-1 decoded and stripped; "" when absent."""
@@ -47,9 +48,11 @@ class Context:
 
     def keys(self) -> list[str]:
         """The credentials the client sent: `x-api-key` first, then the Bearer token."""
-        scheme, _, token = self.header(b"authorization").partition(" ")
-        bearer = token.strip() if scheme.lower() == "bearer" else ""
-        return [key for key in (self.header(b"x-api-key"), bearer) if key]
+        if self._keys is None:
+            scheme, _, token = self.header(b"authorization").partition(" ")
+            bearer = token.strip() if scheme.lower() == "bearer" else ""
+            self._keys = [key for key in (self.header(b"x-api-key"), bearer) if key]
+        return self._keys
 
     def note_error(self, error: ClaudeProxyError, redactor: Redactor) -> None:
         """For the access line. What the upstream said may quote the prompt: that is for DEBUG."""
@@ -109,6 +112,10 @@ class RequestContext:
     def _write_line(self, scope: Scope, context: Context) -> None:
         milliseconds = (time.monotonic() - context.started) * 1000
         level = log.info if context.status < 500 else log.warning
+        facts = context.facts
+        for name, fact in facts.items():
+            if type(fact) is str and not fact.isprintable():
+                facts[name] = _one_line(fact)
         level(
             "request_finished",
             method=scope["method"],
@@ -116,12 +123,12 @@ class RequestContext:
             status=context.status,
             ms=round(milliseconds, 1),
             request_id=context.id,
-            **{name: _one_line(fact) for name, fact in context.facts.items()},
+            **facts,
         )
 
 
-def _one_line(fact: Any) -> Any:
+def _one_line(text: str) -> str:
     """Control characters and foreign line ends escaped: a line must not forge another."""
-    if not isinstance(fact, str) or fact.isprintable():
-        return fact
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in fact)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -7,8 +7,7 @@ only follows it.
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
-from secrets import token_hex
+from typing import NamedTuple
 
 from starlette.types import Receive, Send
 
@@ -35,8 +34,7 @@ _MAX_PASSED, _MAX_PASSED_VALUE = 32, 256
 _UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """One request, translated and routed, ready to be sent."""
 
     request: MessagesRequest
@@ -92,7 +90,8 @@ def make_plan(services: Services, context: Context, body: Json) -> Plan:
             dumps_body(chat), model=route.model, key=key, stream=peek.stream
         ),
         profile=route.profile,
-        message_id=f"msg_{token_hex(12)}",
+        # As new as the request's own id, so one is found by the other.
+        message_id=f"msg_{context.id[4:28]}",
         tool_names=openai_chat.tool_names(outgoing, profile=route.profile),
         headers=headers,
     )
@@ -108,14 +107,17 @@ async def reply_whole(
 
 async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message, dict[str, str]]:
     """The whole answer and the upstream's headers for the client. Raises `UpstreamError`."""
-    async with AsyncExitStack() as stack:
+    response: WireResponse | None = None
+    try:
         async with Watch(receive, silence=services.settings.request_timeout) as watch:
             response = await services.backend.send(plan.wire)
-            stack.push_async_callback(response.aclose)
             watch.heard()
             await _check_status(response, watch)
             raw = await _read_all(response, watch, MAX_ANSWER_BYTES)
         return _whole(plan, response, raw), _passed_headers(response)
+    finally:
+        if response is not None:
+            await response.aclose()
 
 
 def _whole(plan: Plan, response: WireResponse, raw: bytes) -> Message:

@@ -1,8 +1,7 @@
 """What every part of one request's translation needs to know."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from claude_proxy.codecs import OnDrop
 from claude_proxy.codecs.jsonio import Shared
@@ -30,8 +29,7 @@ class Notes:
         self.once("cache_control", f"{path}.cache_control", "not part of Chat Completions")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The upstream's profile, the place for notes, and the renamed tools."""
 
     profile: Profile
@@ -66,7 +64,7 @@ def kept(source: object, what: str, make: Callable[[Context], T], context: Conte
 
     def record() -> tuple[T, list[tuple[str, str, str]]]:
         notes = _Recorded()
-        return make(replace(context, notes=notes)), notes.said
+        return make(context._replace(notes=notes)), notes.said
 
     made, said = source.once((what, context.profile, *context.wire_names.items()), record)
     for once, path, why in said:
