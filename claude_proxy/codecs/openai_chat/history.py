@@ -66,17 +66,19 @@ class Turn:
 def encode_messages(messages: Sequence[MessageParam], context: Context) -> list[ChatMessage]:
     """The conversation without the system prompt; at least one message that is not system."""
     history = History(context)
-    last_user = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=-1)
     for index, message in enumerate(messages):
         path = f"messages.{index}.content"
         if message["role"] != "system":
             history.read(message["role"], message["content"], path)
-        elif index < last_user and message.get("clear_at") == "next_user_message":
+        elif message.get("clear_at") == "next_user_message" and _has_user(messages[index:]):
             context.notes.drop(path, "cleared at the next user message")
         else:
             history.read_system(message.get("content"), path)
-    ends_with = next((m["role"] for m in reversed(messages) if m["role"] != "system"), "user")
-    return _complete(history.write(), ends_with, context)
+    return _complete(history.write(), messages, context)
+
+
+def _has_user(messages: Sequence[MessageParam]) -> bool:
+    return any(message["role"] == "user" for message in messages)
 
 
 class History:
@@ -257,14 +259,20 @@ class History:
         return media
 
 
-def _complete(written: list[ChatMessage], ends_with: str, context: Context) -> list[ChatMessage]:
+def _complete(
+    written: list[ChatMessage], messages: Sequence[MessageParam], context: Context
+) -> list[ChatMessage]:
     """Adds what upstreams need at the end: something to answer, or how to answer it.
 
-    `ends_with` is the role of the request's last message that is not a system message: only an
-    assistant's message is one to continue.
+    `messages` are those of the request: only where the assistant had the last word is there
+    something to continue.
     """
+    last = written[-1]["role"] if written else "system"
+    if last == "user" or last == "tool":
+        return written
     nothing = all(message["role"] == "system" for message in written)
-    prefilled = not nothing and written[-1]["role"] == "assistant"
+    prefilled = not nothing and last == "assistant"
+    ends_with = next((m["role"] for m in reversed(messages) if m["role"] != "system"), "user")
     if nothing or (prefilled and ends_with == "user"):
         context.notes.drop("messages", "no content was left to answer")
         return [*written, {"role": "user", "content": NO_CONTENT}]

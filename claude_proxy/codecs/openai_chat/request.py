@@ -5,7 +5,7 @@ cannot carry is told to the model in words or goes to `on_drop`; nothing unknown
 Source: https://platform.openai.com/docs/api-reference/chat/create.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 from claude_proxy.codecs import OnDrop, ignore_drop
@@ -87,16 +87,13 @@ def encode_request(
     }
     if functions:
         chat["tools"] = functions
-    return {
-        **chat,
-        **encode_tool_choice(body.get("tool_choice"), functions, context),
-        **_limits(body, context),
-        **_sampling(body, context),
-        **encode_effort(body, context, tools=bool(functions)),
-        **_response_format(body, context),
-        **_user(body, context),
-        **_stream(body, profile),
-    }
+    if "tool_choice" in body:
+        chat |= encode_tool_choice(body["tool_choice"], functions, context)
+    chat |= encode_effort(body, context, tools=bool(functions))
+    for fields, encode in _ENCODERS:
+        if not fields.isdisjoint(body):
+            chat |= encode(body, context)
+    return chat
 
 
 def _thread_unsupported() -> RequestError:
@@ -120,11 +117,13 @@ def _note_fields(body: Json, notes: Notes) -> None:
 def _system(body: Json, context: Context) -> list[ChatMessage]:
     """The system prompt as one message, or no message."""
     system = body.get("system")
+    if not system:
+        return []
     text = kept(system, "system", lambda own: _system_text(system, own), context)
     return [{"role": "system", "content": text}] if text else []
 
 
-def _system_text(system: str | list[Json] | None, context: Context) -> str:
+def _system_text(system: str | list[Json], context: Context) -> str:
     texts = [_without_billing(system, "system", context)] if isinstance(system, str) else []
     for index, block in enumerate(system if isinstance(system, list) else ()):
         path = f"system.{index}"
@@ -219,10 +218,20 @@ def _short_user(user: str) -> str:
     return sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _stream(body: Json, profile: Profile) -> Json:
+def _stream(body: Json, context: Context) -> Json:
     stream = body.get("stream")
     if stream is None:
         return {}
-    if stream and profile.stream_usage:
+    if stream and context.profile.stream_usage:
         return {"stream": True, "stream_options": {"include_usage": True}}
     return {"stream": stream}
+
+
+_ENCODERS: tuple[tuple[frozenset[str], Callable[[Json, Context], Json]], ...] = (
+    (frozenset({"max_tokens", "stop_sequences"}), _limits),
+    (frozenset({"temperature", "top_p", "top_k"}), _sampling),
+    (frozenset({"output_config", "output_format"}), _response_format),
+    (frozenset({"metadata"}), _user),
+    (frozenset({"stream"}), _stream),
+)
+"""What makes which fields, in the order in which they are written."""

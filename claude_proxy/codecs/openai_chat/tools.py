@@ -38,7 +38,9 @@ CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 def encode_tools(body: Json, context: Context) -> list[FunctionTool]:
     """The functions that the upstream is offered, in order; the first of each name counts."""
     listed = body.get("tools") or ()
-    functions = kept(listed, "tools", lambda own: _listed(listed, own), context)
+    functions: list[FunctionTool] = []
+    if listed:
+        functions = kept(listed, "tools", lambda own: _listed(listed, own), context)
     inline = list(_inline(body))
     if not inline:
         return functions
