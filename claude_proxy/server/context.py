@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from starlette._utils import get_route_path
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from claude_proxy.errors import ClaudeProxyError, UpstreamError
@@ -92,7 +93,7 @@ class RequestContext:
         try:
             await self._app(scope, receive, note_start)
         except Exception as error:  # noqa: BLE001 - the last line: every fault gets a shaped answer
-            await self._answer_fault(context, error, note_start)
+            await self._answer_fault(context, as_own_error(error, scope), note_start)
         finally:
             if self._access_log:
                 self._write_line(scope, context)
@@ -125,6 +126,20 @@ class RequestContext:
             request_id=context.id,
             **facts,
         )
+
+
+def as_own_error(error: Exception, scope: Scope) -> Exception:
+    """Starlette's 404 and 405 as ours, which have a shape; any other error as it is."""
+    if not isinstance(error, HTTPException):
+        return error
+    path = scope["path"]
+    message = {
+        404: f"There is no endpoint {path}.",
+        405: f"{scope['method']} is not allowed for {path}.",
+    }.get(error.status_code, error.detail)
+    own = ClaudeProxyError(message, status=error.status_code, headers=dict(error.headers or {}))
+    own.__cause__ = error
+    return own
 
 
 def _one_line(text: str) -> str:

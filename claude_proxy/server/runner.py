@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from claude_proxy.server.protocol import Protocol
 from claude_proxy.settings import Settings
 
 BACKLOG = 2048
@@ -24,7 +25,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
     """httptools costs a third of h11; a websocket upgrade of a POST would hang the request."""
     return {
-        "http": "httptools",
+        "http": Protocol,
         "ws": "none",
         "lifespan": "on",
         "access_log": False,
