@@ -41,11 +41,13 @@ def decode_request(
         raise _wrong("messages", REQUIRED)
     if require_max_tokens and body.get("max_tokens") is None:
         raise _wrong("max_tokens", REQUIRED)
-    for name, check in FIELDS.items():
-        value = body.get(name)
+    for name, value in body.items():
+        check = FIELDS.get(name)
+        if check is None or value is None:
+            continue
         if isinstance(value, Shared):
             value.once("checked", partial(check, value, name))
-        elif value is not None:
+        else:
             check(value, name)
     _messages(body["messages"])
     checked: Any = body

@@ -45,7 +45,8 @@ class Context:
 
     def header(self, name: bytes) -> str:
         """A request header's value, latin-1 decoded and stripped; "" when absent."""
-        return self.headers.get(name, b"").decode("latin-1").strip()
+        value = self.headers.get(name)
+        return "" if value is None else value.decode("latin-1").strip()
 
     def keys(self) -> list[str]:
         """The credentials the client sent: `x-api-key` first, then the Bearer token."""

@@ -77,7 +77,8 @@ def make_plan(services: Services, context: Context, body: Json) -> Plan:
         model=shortened(peek.model), upstream_model=shortened(route.model), stream=peek.stream
     )
     outgoing: MessagesRequest = {**request, "model": route.model}
-    chat = openai_chat.encode_request(outgoing, profile=route.profile, on_drop=notes)
+    names = openai_chat.tool_names(outgoing, profile=route.profile)
+    chat = openai_chat.encode_request(outgoing, profile=route.profile, on_drop=notes, renamed=names)
     oauth = "oauth-" in context.header(b"anthropic-beta")
     key = services.upstream.key(context.keys(), oauth=oauth)
     headers = {"x-claude-proxy-route": route_header(route.upstream, route.model, route.reason)}
@@ -92,7 +93,7 @@ def make_plan(services: Services, context: Context, body: Json) -> Plan:
         profile=route.profile,
         # As new as the request's own id, so one is found by the other.
         message_id=f"msg_{context.id[4:28]}",
-        tool_names=openai_chat.tool_names(outgoing, profile=route.profile),
+        tool_names=names,
         headers=headers,
     )
 

@@ -67,19 +67,26 @@ def tool_names(request: MessagesRequest, *, profile: Profile) -> dict[str, str]:
 
 
 def encode_request(
-    request: MessagesRequest, *, profile: Profile, on_drop: OnDrop = ignore_drop
+    request: MessagesRequest,
+    *,
+    profile: Profile,
+    on_drop: OnDrop = ignore_drop,
+    renamed: Mapping[str, str] | None = None,
 ) -> Json:
     """The Chat Completions body of a checked Messages request.
 
-    `request["model"]` is the upstream's model name already. Raises `RequestError` (400) for
-    `thread`: its requests hold only what is new, so an answer would be made without the history.
+    `request["model"]` is the upstream's model name already; `renamed` is what `tool_names`
+    gives, for callers who have it already. Raises `RequestError` (400) for `thread`: its
+    requests hold only what is new, so an answer would be made without the history.
     """
     body: Json = {**request}
     if body.get("thread") is not None:
         raise _thread_unsupported()
     notes = Notes(on_drop)
     _note_fields(body, notes)
-    context = Context(profile, notes, wire_names(named_tools(body), profile.tool_name_length))
+    if renamed is None:
+        renamed = tool_names(request, profile=profile)
+    context = Context(profile, notes, {name: wire for wire, name in renamed.items()})
     functions = encode_tools(body, context)
     chat: Json = {
         "model": request["model"],
