@@ -98,6 +98,9 @@ class RequestContext:
         finally:
             if self._access_log:
                 self._write_line(scope, context)
+            # The server's request holds `scope`, and its `send` holds the request: without this
+            # knot all that belongs to a request is freed at once, not when the collector comes.
+            del scope[KEY]
 
     async def _answer_fault(self, context: Context, error: Exception, send: Send) -> None:
         """Ours when raised on purpose; anything else is a bug: 500, with a traceback logged."""

@@ -94,6 +94,8 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # It holds this watch and the whole answer: see `RequestContext`.
+        self._on_beat, self._blocked = None, bool
         if self._listener is not None:
             self._listener.cancel()
         if self._reason is not None and self._task.uncancel() == 0:
