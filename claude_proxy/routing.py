@@ -57,6 +57,23 @@ class Route:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What may stand in for a route that failed; `model` None: the same model elsewhere."""
+
+    upstream: str
+    model: str | None
+
+
+def fall_back(route: Route, fallback: Fallback, *, base_url: str) -> Route | None:
+    """The route of a fallback (`base_url` is its upstream's), or None if it leads nowhere new."""
+    model = fallback.model or route.model
+    if (fallback.upstream, model) == (route.upstream, route.model):
+        return None
+    reason = f"{route.reason}, fallback for {route.model}@{route.upstream}"
+    return Route(fallback.upstream, model, _profile_for(base_url, model), reason)
+
+
 def route(peek: Peek, models: ModelMap, *, base_url: str, upstream: str = "default") -> Route:
     """The upstream model of a request, and why.
 

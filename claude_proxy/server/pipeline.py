@@ -16,7 +16,7 @@ from claude_proxy.codecs import anthropic_messages, openai_chat
 from claude_proxy.codecs.fold import MessageFold, unfold
 from claude_proxy.codecs.jsonio import dumps_body, loads
 from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError
-from claude_proxy.profiles import Profile
+from claude_proxy.routing import Route
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import Notes, route_header, shortened
 from claude_proxy.server.responses import EventStream, clean_error, send_json, worth_showing
@@ -39,7 +39,7 @@ class Plan(NamedTuple):
 
     request: MessagesRequest
     wire: WireRequest
-    profile: Profile
+    route: Route
     message_id: str
     tool_names: Mapping[str, str]
     headers: Mapping[str, str]
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
     def _answer(self) -> Json:
         """What decoding the answer needs to know of the request."""
         return {
-            "profile": self.profile,
+            "profile": self.route.profile,
             "id": self.message_id,
             "model": self.request["model"],
             "tool_names": self.tool_names,
@@ -67,12 +67,15 @@ class Plan(NamedTuple):
         return estimate_tokens(self.request)
 
 
-def make_plan(services: Services, context: Context, body: Json) -> Plan:
-    """Decodes, routes and encodes. Raises what is wrong with the request, or its key."""
+def make_plan(services: Services, context: Context, body: Json, route: Route | None = None) -> Plan:
+    """Decodes, routes (unless `route` is given) and encodes.
+
+    Raises what is wrong with the request, or its key.
+    """
     notes = Notes()
     peek = anthropic_messages.peek(body)
     request = anthropic_messages.decode_request(body, on_drop=notes)
-    route = services.route(peek)
+    route = route or services.route(peek)
     context.facts.update(
         model=shortened(peek.model), upstream_model=shortened(route.model), stream=peek.stream
     )
@@ -80,17 +83,16 @@ def make_plan(services: Services, context: Context, body: Json) -> Plan:
     names = openai_chat.tool_names(outgoing, profile=route.profile)
     chat = openai_chat.encode_request(outgoing, profile=route.profile, on_drop=notes, renamed=names)
     oauth = "oauth-" in context.header(b"anthropic-beta")
-    key = services.upstream.key(context.keys(), oauth=oauth)
+    upstream = services.upstreams[route.upstream]
+    key = upstream.key(context.keys(), oauth=oauth)
     headers = {"x-claude-proxy-route": route_header(route.upstream, route.model, route.reason)}
     if notes.items:
         headers["x-claude-proxy-notes"] = notes.header()
         context.facts["notes"] = len(notes.items)
     return Plan(
         request=request,
-        wire=services.upstream.chat(
-            dumps_body(chat), model=route.model, key=key, stream=peek.stream
-        ),
-        profile=route.profile,
+        wire=upstream.chat(dumps_body(chat), model=route.model, key=key, stream=peek.stream),
+        route=route,
         # As new as the request's own id, so one is found by the other.
         message_id=f"msg_{context.id[4:28]}",
         tool_names=names,

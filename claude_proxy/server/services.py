@@ -12,11 +12,12 @@ from claude_proxy.backends.http import build
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.profiles import limited
-from claude_proxy.routing import Route, route
+from claude_proxy.routing import Route, fall_back, route
 from claude_proxy.server.model_list import UpstreamModels
 from claude_proxy.server.redact import Redactor
-from claude_proxy.server.upstream import Upstream
+from claude_proxy.server.upstream import upstreams
 from claude_proxy.settings import Settings
+from claude_proxy.settings.upstreams import DEFAULT
 
 
 class Services:
@@ -26,7 +27,8 @@ class Services:
         self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self.settings = settings
-        self.upstream = Upstream(settings)
+        self.upstreams = upstreams(settings)
+        self.upstream = self.upstreams[DEFAULT]
         self.backend: Backend = build(
             settings.transport, connect_timeout=settings.connect_timeout, inject=transport
         )
@@ -35,6 +37,7 @@ class Services:
         self.upstream_models = UpstreamModels(
             self.backend, self.upstream, seconds=settings.models_cache_seconds
         )
+        self.fallbacks = settings.fallback_list()
         self._route = lru_cache(maxsize=256)(self._find_route)
         self.in_flight = 0
 
@@ -44,7 +47,17 @@ class Services:
 
     def _find_route(self, model: str) -> Route:
         peek = Peek(model, stream=False)
-        found = route(peek, self.models, base_url=self.upstream.base_url)
+        return self._limited(route(peek, self.models, base_url=self.upstream.base_url))
+
+    def fallback_routes(self, first: Route) -> Iterator[Route]:
+        """Where a request may go, in order, after its first route has failed."""
+        for fallback in self.fallbacks:
+            base_url = self.upstreams[fallback.upstream].base_url
+            found = fall_back(first, fallback, base_url=base_url)
+            if found is not None:
+                yield self._limited(found)
+
+    def _limited(self, found: Route) -> Route:
         return replace(found, profile=limited(found.profile, self.settings.max_tokens_limit))
 
     @contextmanager
@@ -71,4 +84,8 @@ class Services:
 def secrets_of(settings: Settings) -> list[str]:
     """Every configured value that must never show in a log or an answer."""
     keys = (settings.openai_api_key, settings.anthropic_api_key, settings.auth_key)
-    return [key.get_secret_value() for key in keys if key] + list(settings.custom_headers.values())
+    named = (upstream.api_key for upstream in settings.upstreams.values())
+    return [
+        *(key.get_secret_value() for key in (*keys, *named) if key),
+        *settings.custom_headers.values(),
+    ]

@@ -10,11 +10,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from claude_proxy.codecs import anthropic_messages
-from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.server import health, models
 from claude_proxy.server.body import read_json
 from claude_proxy.server.context import KEY, Context
-from claude_proxy.server.pipeline import make_plan, reply_stream, reply_whole
+from claude_proxy.server.fallback import reply
 from claude_proxy.server.responses import send_json
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import ClientGone
@@ -48,14 +47,7 @@ async def messages(
 ) -> None:
     with services.slot():
         body = await read_json(context, receive, limit=services.settings.max_body_bytes)
-        plan = make_plan(services, context, body)
-        reply = reply_stream if plan.request.get("stream") else reply_whole
-        try:
-            await reply(services, context, plan, receive, send)
-        except ClaudeProxyError as error:
-            # Where it went matters most when it failed there.
-            error.headers = {**plan.headers, **error.headers}
-            raise
+        await reply(services, context, body, receive, send)
 
 
 async def count_tokens(

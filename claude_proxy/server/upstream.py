@@ -1,12 +1,14 @@
 """Where requests to the upstream go and what they carry: URLs, credentials, custom headers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from claude_proxy._version import __version__
 from claude_proxy.backends import WireRequest
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.settings import Settings
+from claude_proxy.settings.upstreams import DEFAULT
 
 _FIXED_HEADERS = {
     "content-type": "application/json",
@@ -15,15 +17,42 @@ _FIXED_HEADERS = {
 }
 
 
-class Upstream:
-    """One OpenAI-compatible upstream: its URLs and headers. Holds no connection."""
+def upstreams(settings: Settings) -> dict[str, "Upstream"]:
+    """Every configured upstream by its name. Custom headers, which may be secrets, are the
+    default one's alone."""
+    key = settings.openai_api_key if settings.fixed else None
+    found = {
+        DEFAULT: Upstream(
+            settings.openai_base_url,
+            key.get_secret_value() if key else None,
+            azure_version=settings.azure_api_version,
+            custom_headers=settings.custom_headers,
+        )
+    }
+    for name, named in settings.upstreams.items():
+        own = named.api_key.get_secret_value() if named.api_key else ""
+        found[name] = Upstream(named.base_url, own, azure_version=named.azure_api_version)
+    return found
 
-    def __init__(self, settings: Settings) -> None:
-        self.base_url = settings.openai_base_url.rstrip("/")
-        self._azure_version = settings.azure_api_version
-        key = settings.openai_api_key if settings.fixed else None
-        self._key = key.get_secret_value() if key else None
-        self._custom = {name.lower(): value for name, value in settings.custom_headers.items()}
+
+class Upstream:
+    """One OpenAI-compatible upstream: its URLs and headers. Holds no connection.
+
+    `key` is the server's own; None passes each client's key on, and "" sends none.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str | None,
+        *,
+        azure_version: str | None = None,
+        custom_headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._azure_version = azure_version
+        self._key = key
+        self._custom = {name.lower(): value for name, value in custom_headers.items()}
         self._chat_url = self.url("/chat/completions")
 
     def chat(self, body: bytes, *, model: str, key: str, stream: bool) -> WireRequest:
@@ -65,7 +94,10 @@ class Upstream:
         return usable[0]
 
     def _headers(self, key: str) -> dict[str, str]:
-        if self._azure_version is None:
+        credential: dict[str, str] = {}
+        if not key:
+            pass
+        elif self._azure_version is None:
             credential = {"authorization": f"Bearer {key}"}
         else:
             credential = {"api-key": key}

@@ -9,17 +9,17 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from claude_proxy.routing import ModelMap
+from claude_proxy.routing import Fallback, ModelMap
 from claude_proxy.settings import parse
+from claude_proxy.settings.base import UpstreamSettings
 from claude_proxy.settings.fields import (
     COUNT,
     POSITIVE_SECONDS,
     SECONDS,
     TRUTH,
     Count,
-    Key,
     Names,
     PositiveSeconds,
     Seconds,
@@ -27,133 +27,16 @@ from claude_proxy.settings.fields import (
     Text,
     Var,
 )
+from claude_proxy.settings.upstreams import fallbacks
 
 
-class Settings(BaseModel):
+class Settings(UpstreamSettings):
     """Everything that can be set, checked and frozen.
 
     `load_settings()` reads it from the outside; embedders may also build it directly.
     Raises `SettingsError` when values contradict each other.
     """
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        str_strip_whitespace=True,
-        coerce_numbers_to_str=True,
-    )
-
-    mode: Annotated[
-        Literal["auto", "fixed", "passthrough"],
-        BeforeValidator(parse.lower),
-        Var(
-            "CLAUDE_PROXY_MODE",
-            "Whose key goes upstream: `fixed` the server's, `passthrough` each client's; "
-            "`auto` is `fixed` when OPENAI_API_KEY is set.",
-            "auto, fixed or passthrough",
-        ),
-    ] = "auto"
-    openai_api_key: Annotated[
-        Key | None,
-        Var("OPENAI_API_KEY", "The upstream's key, used for all clients.", private=True),
-    ] = None
-    openai_base_url: Annotated[
-        str,
-        AfterValidator(parse.base_url),
-        Var("OPENAI_BASE_URL", "Address of the OpenAI-compatible API.", private=True),
-    ] = "https://api.openai.com/v1"
-    backend: Annotated[
-        Literal["openai", "anthropic", "claude-cli"],
-        BeforeValidator(parse.lower),
-        Var(
-            "CLAUDE_PROXY_BACKEND",
-            "Kind of the default upstream. This version serves `openai`.",
-            "openai (anthropic and claude-cli are reserved names)",
-        ),
-    ] = "openai"
-    anthropic_api_key: Annotated[
-        Key | None,
-        Var(
-            "ANTHROPIC_API_KEY",
-            "Key of the Anthropic upstream; not used by the `openai` backend and never a check "
-            "of clients.",
-            private=True,
-        ),
-    ] = None
-    azure_api_version: Annotated[
-        Text | None,
-        Var(
-            "AZURE_API_VERSION",
-            "Turns on Azure's way of addressing: `api-version` in the query, the key in `api-key`.",
-            "a version like 2024-10-21",
-        ),
-    ] = None
-    auth_key: Annotated[
-        Key | None,
-        Var(
-            "CLAUDE_PROXY_AUTH_KEY",
-            "The key that clients must show, in fixed mode.",
-            aliases=("CLAUDE_PROXY_API_KEY", "AUTH_TOKEN"),
-            private=True,
-        ),
-    ] = None
-    big_model: Annotated[
-        Text,
-        Var(
-            "CLAUDE_PROXY_BIG_MODEL",
-            "Serves opus and every Claude name without a tier.",
-            "a model name",
-            aliases=("BIG_MODEL",),
-        ),
-    ] = "gpt-4o"
-    middle_model: Annotated[
-        Text | None,
-        Var(
-            "CLAUDE_PROXY_MIDDLE_MODEL",
-            "Serves sonnet; the big model if unset.",
-            "a model name",
-            aliases=("MIDDLE_MODEL",),
-        ),
-    ] = None
-    small_model: Annotated[
-        Text,
-        Var(
-            "CLAUDE_PROXY_SMALL_MODEL",
-            "Serves haiku.",
-            "a model name",
-            aliases=("SMALL_MODEL",),
-        ),
-    ] = "gpt-4o-mini"
-    models: Annotated[
-        dict[str, Text],
-        BeforeValidator(parse.mapping),
-        Var(
-            "CLAUDE_PROXY_MODELS",
-            "Model map before the tiers: `glob:model,glob:model` (split at the first colon) or "
-            "a JSON object.",
-            "pairs like glob:model,glob:model or a JSON object of strings",
-        ),
-    ] = Field(default_factory=dict)
-    unknown_model: Annotated[
-        Literal["pass", "reject"],
-        BeforeValidator(parse.lower),
-        Var(
-            "CLAUDE_PROXY_UNKNOWN_MODEL",
-            "Names that are neither Claude's nor configured: `pass` unchanged or `reject` "
-            "with 404.",
-            "pass or reject",
-        ),
-    ] = "pass"
-    max_tokens_limit: Annotated[
-        Count | None,
-        Var(
-            "CLAUDE_PROXY_MAX_TOKENS_LIMIT",
-            "Most output tokens asked of the upstream; the model's known cap if unset.",
-            COUNT,
-            aliases=("MAX_TOKENS_LIMIT",),
-        ),
-    ] = None
     host: Annotated[
         Text | None,
         Var(
@@ -318,6 +201,7 @@ class Settings(BaseModel):
             raise SettingsError(
                 f"CLAUDE_PROXY_BACKEND is {self.backend}: this version serves only openai."
             )
+        self.fallback_list()
         return self
 
     @property
@@ -334,6 +218,10 @@ class Settings(BaseModel):
             globs=tuple(self.models.items()),
             reject_unknown=self.unknown_model == "reject",
         )
+
+    def fallback_list(self) -> tuple[Fallback, ...]:
+        """`fallbacks`, read. Raises `SettingsError` when they do not fit the mode."""
+        return fallbacks(self.fallbacks, self.upstreams, fixed=self.fixed)
 
     def bind(self) -> tuple[str, str]:
         """The address to listen on, and why.

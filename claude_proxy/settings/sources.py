@@ -19,7 +19,7 @@ PREFIX = "CLAUDE_PROXY_"
 CONFIG_VARIABLE = "CLAUDE_PROXY_CONFIG"
 CONFIG_NAME = "claude-proxy.toml"
 HEADER_PREFIX = "CUSTOM_HEADER_"
-RESERVED_TABLES = ("upstreams", "profiles", "subagents", "routes")
+RESERVED_TABLES = ("profiles", "subagents", "routes")
 """TOML tables that later versions will read."""
 
 

@@ -117,3 +117,19 @@ def test_env_reads_nothing_of_the_folder_and_says_so(clean: Path) -> None:
     result = call("env", OPENAI_API_KEY="k")
     assert "evil" not in result.stdout
     assert ".env of this folder were not read" in result.stderr
+
+
+def test_named_upstreams_show_their_address_and_no_key(tmp_path):
+    from click.testing import CliRunner
+
+    from claude_proxy.cli import main
+
+    table = '{"backup": {"base_url": "http://127.0.0.1:9/v1", "api_key": "sk-backup-secret"}}'
+    for options in ([], ["--json"]):
+        found = CliRunner().invoke(
+            main,
+            ["config", *options],
+            env={"CLAUDE_PROXY_UPSTREAMS": table, "OPENAI_API_KEY": "sk-x", "HOME": str(tmp_path)},
+        )
+        assert found.exit_code == 0, found.output
+        assert "http://127.0.0.1:9/v1" in found.output and "backup-secret" not in found.output

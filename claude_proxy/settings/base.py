@@ -1,0 +1,153 @@
+"""The first part of the table of settings: whose key, which upstream, which models."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from claude_proxy.settings import parse
+from claude_proxy.settings.fields import COUNT, Count, Key, Names, Text, Var
+from claude_proxy.settings.upstreams import NamedUpstream, names, tables
+
+
+class UpstreamSettings(BaseModel):
+    """See `Settings`, which adds the server's own."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
+        coerce_numbers_to_str=True,
+    )
+
+    mode: Annotated[
+        Literal["auto", "fixed", "passthrough"],
+        BeforeValidator(parse.lower),
+        Var(
+            "CLAUDE_PROXY_MODE",
+            "Whose key goes upstream: `fixed` the server's, `passthrough` each client's; "
+            "`auto` is `fixed` when OPENAI_API_KEY is set.",
+            "auto, fixed or passthrough",
+        ),
+    ] = "auto"
+    openai_api_key: Annotated[
+        Key | None,
+        Var("OPENAI_API_KEY", "The upstream's key, used for all clients.", private=True),
+    ] = None
+    openai_base_url: Annotated[
+        str,
+        AfterValidator(parse.base_url),
+        Var("OPENAI_BASE_URL", "Address of the OpenAI-compatible API.", private=True),
+    ] = "https://api.openai.com/v1"
+    backend: Annotated[
+        Literal["openai", "anthropic", "claude-cli"],
+        BeforeValidator(parse.lower),
+        Var(
+            "CLAUDE_PROXY_BACKEND",
+            "Kind of the default upstream. This version serves `openai`.",
+            "openai (anthropic and claude-cli are reserved names)",
+        ),
+    ] = "openai"
+    anthropic_api_key: Annotated[
+        Key | None,
+        Var(
+            "ANTHROPIC_API_KEY",
+            "Key of the Anthropic upstream; not used by the `openai` backend and never a check "
+            "of clients.",
+            private=True,
+        ),
+    ] = None
+    azure_api_version: Annotated[
+        Text | None,
+        Var(
+            "AZURE_API_VERSION",
+            "Turns on Azure's way of addressing: `api-version` in the query, the key in `api-key`.",
+            "a version like 2024-10-21",
+        ),
+    ] = None
+    auth_key: Annotated[
+        Key | None,
+        Var(
+            "CLAUDE_PROXY_AUTH_KEY",
+            "The key that clients must show, in fixed mode.",
+            aliases=("CLAUDE_PROXY_API_KEY", "AUTH_TOKEN"),
+            private=True,
+        ),
+    ] = None
+    big_model: Annotated[
+        Text,
+        Var(
+            "CLAUDE_PROXY_BIG_MODEL",
+            "Serves opus and every Claude name without a tier.",
+            "a model name",
+            aliases=("BIG_MODEL",),
+        ),
+    ] = "gpt-4o"
+    middle_model: Annotated[
+        Text | None,
+        Var(
+            "CLAUDE_PROXY_MIDDLE_MODEL",
+            "Serves sonnet; the big model if unset.",
+            "a model name",
+            aliases=("MIDDLE_MODEL",),
+        ),
+    ] = None
+    small_model: Annotated[
+        Text,
+        Var(
+            "CLAUDE_PROXY_SMALL_MODEL",
+            "Serves haiku.",
+            "a model name",
+            aliases=("SMALL_MODEL",),
+        ),
+    ] = "gpt-4o-mini"
+    models: Annotated[
+        dict[str, Text],
+        BeforeValidator(parse.mapping),
+        Var(
+            "CLAUDE_PROXY_MODELS",
+            "Model map before the tiers: `glob:model,glob:model` (split at the first colon) or "
+            "a JSON object.",
+            "pairs like glob:model,glob:model or a JSON object of strings",
+        ),
+    ] = Field(default_factory=dict)
+    unknown_model: Annotated[
+        Literal["pass", "reject"],
+        BeforeValidator(parse.lower),
+        Var(
+            "CLAUDE_PROXY_UNKNOWN_MODEL",
+            "Names that are neither Claude's nor configured: `pass` unchanged or `reject` "
+            "with 404.",
+            "pass or reject",
+        ),
+    ] = "pass"
+    upstreams: Annotated[
+        dict[str, NamedUpstream],
+        BeforeValidator(tables),
+        AfterValidator(names),
+        Var(
+            "CLAUDE_PROXY_UPSTREAMS",
+            "More upstreams, by name: in the config file a table `[upstreams.NAME]` each, with "
+            "`base_url`, `api_key` and `azure_api_version`; here a JSON object of such tables.",
+            "tables with base_url and, where it needs one, api_key (and azure_api_version)",
+            private=True,
+        ),
+    ] = Field(default_factory=dict, repr=False)
+    fallbacks: Annotated[
+        Names,
+        Var(
+            "CLAUDE_PROXY_FALLBACKS",
+            "What is asked, in order, when the upstream fails before its first event: `MODEL`, "
+            "`MODEL@UPSTREAM`, or `@UPSTREAM` for the same model there.",
+            "entries like gpt-4o-mini,llama-3.3-70b@backup or a JSON array",
+        ),
+    ] = ()
+    max_tokens_limit: Annotated[
+        Count | None,
+        Var(
+            "CLAUDE_PROXY_MAX_TOKENS_LIMIT",
+            "Most output tokens asked of the upstream; the model's known cap if unset.",
+            COUNT,
+            aliases=("MAX_TOKENS_LIMIT",),
+        ),
+    ] = None
