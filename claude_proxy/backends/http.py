@@ -130,12 +130,18 @@ class AiohttpBackend:
             await session.close()
 
 
+_SOCKS = "Set CLAUDE_PROXY_TRANSPORT=httpx and install httpx[socks], or use an HTTP proxy."
+
+
 def _proxy_for(url: URL) -> str | None:
     """The web proxy of the environment. It could not reach this machine, whatever NO_PROXY says."""
     host = url.host or ""
     if is_loopback(host) or proxy_bypass(host):
         return None
-    return getproxies().get(url.scheme)
+    proxy = getproxies().get(url.scheme)
+    if proxy and proxy.lower().startswith("socks"):
+        raise UpstreamError(f"{url.scheme}_proxy names a SOCKS proxy. {_SOCKS}")
+    return proxy
 
 
 def _before_any_byte(error: aiohttp.ClientError) -> bool:
@@ -218,6 +224,8 @@ class HttpxBackend:
                 raise _unreachable(request.url, error) from error
         except httpx.TransportError as error:
             raise _unreachable(request.url, error) from error
+        except ImportError as error:  # only when the environment asks for it
+            raise UpstreamError(f"The environment names a SOCKS proxy. {_SOCKS}") from error
         try:
             return await self._send(request, seen, fresh=True)
         except httpx.TransportError as error:

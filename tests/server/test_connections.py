@@ -169,3 +169,12 @@ def test_this_machine_is_never_reached_through_a_web_proxy(transport, monkeypatc
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with proxy(Wire(lambda client, number: whole(client)), transport) as ask:
         assert ask().status_code == 200
+
+
+@TRANSPORTS
+def test_a_socks_proxy_is_told_not_tried(server, monkeypatch, transport):
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:9")
+    live = server(OPENAI_BASE_URL="http://somewhere.invalid/v1", CLAUDE_PROXY_TRANSPORT=transport)
+    reply = httpx.post(f"{live.url}/v1/messages", json=HELLO, trust_env=False)
+    assert reply.status_code == 502
+    assert "SOCKS proxy" in reply.json()["error"]["message"]
