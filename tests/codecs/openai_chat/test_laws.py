@@ -2,18 +2,29 @@
 
 import copy
 import json
-import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_proxy.codecs.fold import MessageFold, unfold
+from claude_proxy.codecs.fold import unfold
 from claude_proxy.codecs.openai_chat.response import decode_response
 from claude_proxy.profiles import GENERIC
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import Message, StreamEvent
+from tests.codecs.openai_chat.laws import (
+    UNUSUAL,
+    assert_legal,
+    calls,
+    cut,
+    finishes,
+    fold,
+    payloads,
+    pieces,
+    seeds,
+    streamed,
+    texts,
+    usages,
+)
 from tests.codecs.openai_chat.plays import (
     ID,
     PLAYS,
@@ -23,74 +34,7 @@ from tests.codecs.openai_chat.plays import (
     payload,
     play_bytes,
 )
-
-# The grammar of Messages events, written down here once more: state, event -> next state.
-GRAMMAR = {
-    ("new", "message_start"): "between",
-    ("new", "error"): "ended",
-    ("between", "content_block_start"): "block",
-    ("between", "message_delta"): "closing",
-    ("between", "error"): "ended",
-    ("block", "content_block_delta"): "block",
-    ("block", "content_block_stop"): "between",
-    ("block", "error"): "ended",
-    ("closing", "message_stop"): "ended",
-}
-DELTAS = {
-    "text": {"text_delta"},
-    "thinking": {"thinking_delta", "signature_delta"},
-    "tool_use": {"input_json_delta"},
-}
-
-names = st.sampled_from(["A", "B", "short_1"])
-inputs = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=5), max_size=3)
-calls = st.lists(st.tuples(names, inputs), max_size=4)
-texts = st.text(max_size=20)
-finishes = st.sampled_from(["stop", "length", "tool_calls", "content_filter", "odd"])
-usages = st.none() | st.fixed_dictionaries(
-    {"prompt_tokens": st.integers(0, 99), "completion_tokens": st.integers(0, 99)},
-    optional={
-        "prompt_tokens_details": st.fixed_dictionaries({"cached_tokens": st.integers(0, 99)})
-    },
-)
-seeds = st.integers(0, 2**32)
-
-
-# After this the decoder takes no chunk for a usual one, and reads all the long way.
-UNUSUAL = payload({"choices": []}) * 20
-
-
-def assert_legal(events: list[StreamEvent]) -> None:
-    state, index, kind = "new", -1, ""
-    for event in events:
-        assert (state, event["type"]) in GRAMMAR, events
-        state = GRAMMAR[state, event["type"]]
-        if event["type"] == "content_block_start":
-            index, kind = index + 1, event["content_block"]["type"]
-            assert event["index"] == index
-        elif event["type"] == "content_block_delta":
-            assert event["index"] == index
-            assert event["delta"]["type"] in DELTAS[kind]
-        elif event["type"] == "content_block_stop":
-            assert event["index"] == index
-    assert state == "ended"
-
-
-def fold(events: list[StreamEvent]) -> Message:
-    message = MessageFold()
-    for event in events:
-        message.feed(event)
-    assert message.complete
-    return message.message
-
-
-def cut(data: bytes, seed: int, longest: int = 40) -> list[bytes]:
-    rng, pieces, at = random.Random(seed), [], 0
-    while at < len(data):
-        size = rng.randint(1, longest)
-        pieces.append(data[at : at + size])
-        at += size
-    return pieces
+from tests.fuzz.law import law
 
 
 @pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
@@ -119,39 +63,7 @@ def test_unfolding_a_message_gives_it_back(path: Path) -> None:
         assert fold(again) == message
 
 
-def scatter(text: str, rng: random.Random) -> list[str]:
-    pieces = []
-    while text:
-        size = rng.randint(1, 8)
-        pieces.append(text[:size])
-        text = text[size:]
-    return pieces
-
-
-def streamed(message: Json, finish: str, usage: Json | None, seed: int) -> bytes:
-    """A stream of the same answer; the pieces of its calls are mixed at random."""
-    rng = random.Random(seed)
-    chunks = [chunk({"role": "assistant", "content": ""})]
-    chunks += [chunk({"reasoning_content": s}) for s in scatter(message["reasoning_content"], rng)]
-    chunks += [chunk({"content": piece}) for piece in scatter(message["content"], rng)]
-    tails = []
-    for index, call in enumerate(message["tool_calls"]):
-        function = {"name": call["function"]["name"], "arguments": ""}
-        chunks.append(
-            chunk({"tool_calls": [{"index": index, "id": f"c{index}", "function": function}]})
-        )
-        tails.append([(index, s) for s in scatter(call["function"]["arguments"], rng)])
-    while tails := [tail for tail in tails if tail]:
-        index, piece = rng.choice(tails).pop(0)
-        chunks.append(chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
-    chunks.append(chunk({}, finish))
-    if usage is not None:
-        chunks.append(payload({"choices": [], "usage": usage}))
-    return b"".join(chunks) + b"data: [DONE]\n\n"
-
-
-@settings(max_examples=150, deadline=None)
-@given(texts, texts, calls, finishes, usages, seeds)
+@law(texts, texts, calls, finishes, usages, seeds, few=150)
 def test_fold_of_the_stream_is_the_whole_answer(
     reasoning: str,
     text: str,
@@ -186,53 +98,7 @@ def test_fold_of_the_stream_is_the_whole_answer(
     assert body == before
 
 
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["index", "id", "function", "text", "type"]), inner)
-    ),
-    max_leaves=5,
-)
-pieces = st.fixed_dictionaries(
-    {},
-    optional={
-        "index": st.integers(0, 2) | st.none(),
-        "id": st.sampled_from(["", "c1", "c2", "c3"]),
-        "function": st.fixed_dictionaries(
-            {},
-            optional={
-                "name": names | st.just(""),
-                "arguments": st.sampled_from(["", "{", "}", '{"a":', "1}", "{}", '"', "x"]) | junk,
-            },
-        ),
-    },
-)
-deltas = st.fixed_dictionaries(
-    {},
-    optional={
-        "role": st.just("assistant") | junk,
-        "content": texts | junk,
-        "reasoning_content": texts | junk,
-        "reasoning": texts | junk,
-        "refusal": texts | junk,
-        "tool_calls": st.lists(pieces | junk, max_size=3) | junk,
-        "function_call": junk,
-    },
-)
-payloads = st.builds(
-    lambda delta, finish, usage: {
-        "choices": [{"delta": delta, "finish_reason": finish}],
-        "usage": usage,
-    },
-    deltas | junk,
-    st.none() | finishes | junk,
-    usages | junk,
-) | st.dictionaries(st.sampled_from(["choices", "error", "usage", "object", "detail"]), junk)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(payloads, max_size=8), st.booleans(), seeds)
+@law(st.lists(payloads, max_size=8), st.booleans(), seeds, few=300)
 def test_any_stream_is_legal_and_can_be_cut_anywhere(
     values: list[Json], done: bool, seed: int
 ) -> None:
@@ -243,8 +109,7 @@ def test_any_stream_is_legal_and_can_be_cut_anywhere(
     assert decode([UNUSUAL + data]) == whole
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=60), st.binary(max_size=60), seeds)
+@law(st.binary(max_size=60), st.binary(max_size=60), seeds, few=200)
 def test_any_bytes_are_legal(before: bytes, after: bytes, seed: int) -> None:
     data = before + b"\n\n" + chunk({"content": "a"}) + after
     whole = decode([data])
@@ -252,8 +117,7 @@ def test_any_bytes_are_legal(before: bytes, after: bytes, seed: int) -> None:
     assert decode(cut(data, seed, 9)) == whole
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.lists(pieces, min_size=1, max_size=2), max_size=8))
+@law(st.lists(st.lists(pieces, min_size=1, max_size=2), max_size=8), few=300)
 def test_no_argument_text_is_lost(chunks: list[list[Json]]) -> None:
     """Each piece of marked text comes out in some block, whatever the ids and indexes say."""
     marks = []
