@@ -111,37 +111,56 @@ def mutated(draw: st.DrawFn, known: list[Json], most: int = 4) -> Json:
     return value
 
 
+def _typed(within: str) -> list[Json]:
+    """Every object with a type in the lists of this name, in all golden requests."""
+    found = [
+        value_at(request, path)
+        for request in REQUESTS
+        for path in paths(request)
+        if len(path) > 1 and path[-2] == within
+    ]
+    return [value for value in found if isinstance(value, dict)]
+
+
 blocks = st.builds(
     lambda kind, fields: {**fields, "type": kind},
     st.sampled_from(sorted({*BLOCKS, *TELLERS})) | texts,
     st.dictionaries(st.sampled_from(KEYS), any_json, max_size=5),
 )
-contents = texts | st.lists(blocks, max_size=4) | any_json
+contents = texts | st.lists(mutated(_typed("content"), 1) | blocks, min_size=1, max_size=4)
 messages = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "assistant", "system"]), "content": contents}
+    {"role": st.sampled_from(["user", "assistant", "user", "system"]), "content": contents}
 )
-made = st.fixed_dictionaries(
+tools = mutated(_typed("tools"), 1) | st.dictionaries(
+    st.sampled_from(["name", "type", "description", "input_schema", "strict"]), any_json
+)
+conversations = st.fixed_dictionaries(
     {
-        "model": st.sampled_from(["claude-sonnet-4-5", "gpt-4o", "a/b:c"]) | texts,
-        "max_tokens": st.integers(1, 200_000) | any_json,
+        "model": st.sampled_from(["claude-sonnet-4-5", "gpt-4o", "a/b:c", "\u2028"]),
+        "max_tokens": st.integers(1, 200_000),
         "messages": st.lists(messages, min_size=1, max_size=6),
     },
     optional={
         "system": contents,
-        "tools": st.lists(
-            st.dictionaries(
-                st.sampled_from(["name", "type", "description", "input_schema", "strict"]),
-                any_json,
-            ),
-            max_size=3,
+        "tools": st.lists(tools, max_size=3),
+        "tool_choice": st.fixed_dictionaries(
+            {"type": st.sampled_from(["auto", "any", "tool", "none"])}, optional={"name": texts}
         ),
-        "tool_choice": any_json,
-        "thinking": any_json,
-        "output_config": any_json,
-        "metadata": any_json,
-        "stop_sequences": any_json,
-        "temperature": any_json,
+        "stop_sequences": st.lists(texts, max_size=6),
+        "metadata": st.dictionaries(st.sampled_from(["user_id", "x"]), texts),
+        "temperature": st.sampled_from(ODD_NUMBERS),
+        "thinking": st.dictionaries(st.sampled_from(["type", "budget_tokens"]), texts),
+        "output_config": st.dictionaries(st.sampled_from(["effort", "format"]), texts),
+        "stream": st.booleans(),
+        "top_p": st.sampled_from(ODD_NUMBERS),
+        "mcp_servers": any_json,
     },
 )
-requests = mutated(REQUESTS) | made | any_json.filter(lambda value: isinstance(value, dict))
+requests = st.one_of(
+    mutated(REQUESTS, 1),
+    conversations,
+    mutated(REQUESTS, 5),
+    mutated(REQUESTS, 2),
+    any_json.filter(lambda value: isinstance(value, dict)),
+)
 answers = mutated(ANSWERS) | any_json
