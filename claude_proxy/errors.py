@@ -43,6 +43,17 @@ def error_type(status: int) -> ErrorType:
     return ERROR_TYPE.get(status, "invalid_request_error" if 400 <= status < 500 else "api_error")
 
 
+def forget_frames(error: BaseException | None) -> None:
+    """Drops the tracebacks of an error that is dealt with, and of those that led to it.
+
+    Their frames hold the whole request, and some hold the error itself. Such a cycle lives until
+    the garbage collector comes, which is rare, and a request may be megabytes.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 class ClaudeProxyError(Exception):
     """Base of all our errors.
 

@@ -16,7 +16,7 @@ from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from claude_proxy.errors import ClaudeProxyError, UpstreamError
+from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.responses import send_error
 
@@ -95,6 +95,7 @@ class RequestContext:
             await self._app(scope, receive, note_start)
         except Exception as error:  # noqa: BLE001 - the last line: every fault gets a shaped answer
             await self._answer_fault(context, as_own_error(error, scope), note_start)
+            forget_frames(error)
         finally:
             if self._access_log:
                 self._write_line(scope, context)

@@ -15,7 +15,7 @@ from claude_proxy.backends import WireRequest, WireResponse
 from claude_proxy.codecs import anthropic_messages, openai_chat
 from claude_proxy.codecs.fold import MessageFold, unfold
 from claude_proxy.codecs.jsonio import dumps_body, loads
-from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError
+from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError, forget_frames
 from claude_proxy.routing import Route
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import Notes, route_header, shortened
@@ -153,11 +153,13 @@ async def reply_stream(
     try:
         async with AsyncExitStack() as stack, Watch(receive, silence=silence) as watch:
             await relay.run(watch, stack)
-    except SilenceAfterFinish:
+    except SilenceAfterFinish as silent:
+        forget_frames(silent)
         await _in_time(relay.finish(), silence)
     except ClaudeProxyError as error:
         if not stream.started:
             raise
+        forget_frames(error)
         await _in_time(relay.fail(error), silence)
     finally:
         await stream.aclose()

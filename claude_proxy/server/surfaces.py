@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from claude_proxy.codecs import anthropic_messages
+from claude_proxy.errors import forget_frames
 from claude_proxy.server import health, models
 from claude_proxy.server.body import read_json
 from claude_proxy.server.context import KEY, Context
@@ -37,7 +38,8 @@ class Endpoint:
         context: Context = scope[KEY]
         try:
             await self._handler(self._services, context, scope, receive, send)
-        except ClientGone:
+        except ClientGone as gone:
+            forget_frames(gone)
             context.facts["client_gone"] = True
             context.status = context.status or _CLIENT_CLOSED
 

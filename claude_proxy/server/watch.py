@@ -98,6 +98,8 @@ class Watch:
         self._on_beat, self._blocked = None, bool
         if self._listener is not None:
             self._listener.cancel()
+        # These know the watch, so they would keep each other and all that they know.
+        self._on_beat, self._blocked, self._listener = None, bool, None
         if self._reason is not None and self._task.uncancel() == 0:
             if kind is None or kind is asyncio.CancelledError:
                 raise self._reason from None
