@@ -42,6 +42,8 @@ def running(settings: "Settings") -> Iterator[LiveServer]:
     from claude_proxy.server.runner import uvicorn_options
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    # asyncio sets this for sockets of protocol 6 only, and `create_server` makes one of 0.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port = listener.getsockname()[1]
     options = {**uvicorn_options(settings), "timeout_graceful_shutdown": 2}
     server = uvicorn.Server(uvicorn.Config(create_app(settings), **options))

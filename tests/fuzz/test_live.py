@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from claude_proxy.codecs.jsonio import dumps
 from tests.chat_rules import broken_rules
 from tests.conftest import LiveServer
+from tests.fuzz.checks import strict
 from tests.fuzz.law import counts, hold
 from tests.fuzz.strategies import answers, any_json, requests
-from tests.fuzz.test_requests import strict
 from tests.fuzz.test_streams import spoiled
 from tests.upstream import Received, Reply, Upstream, completion, text_stream
 

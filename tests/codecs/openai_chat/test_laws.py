@@ -11,13 +11,10 @@ from claude_proxy.codecs.fold import unfold
 from claude_proxy.codecs.openai_chat.response import decode_response
 from claude_proxy.profiles import GENERIC
 from claude_proxy.types import Json
+from tests.codecs.openai_chat.grammar import UNUSUAL, assert_legal, cut, fold
 from tests.codecs.openai_chat.laws import (
-    UNUSUAL,
-    assert_legal,
     calls,
-    cut,
     finishes,
-    fold,
     payloads,
     pieces,
     seeds,
