@@ -69,14 +69,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Mixed load for minutes.")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--workers", type=int, default=WORKERS, help="requests at a time")
+    parser.add_argument(
+        "--server-timeout",
+        type=float,
+        default=mix.SILENCE,
+        help="for the server's CLAUDE_PROXY_REQUEST_TIMEOUT; answers are judged by the default",
+    )
     args = parser.parse_args()
     # So that what we started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     raise_file_limit()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
-        with upstream() as upstream_port, server(upstream_port, log) as (pid, port):
-            problems = asyncio.run(soak(pid, port, args.minutes * 60, args.workers))
+        with (
+            upstream() as upstream_port,
+            server(upstream_port, log, args.server_timeout) as started,
+        ):
+            problems = asyncio.run(soak(*started, args.minutes * 60, args.workers))
         problems += crashes(log)
     for problem in problems:
         print(f"FAILED: {problem}")
@@ -95,7 +104,7 @@ def upstream() -> Iterator[int]:
 
 
 @contextmanager
-def server(upstream_port: int, log: Path) -> Iterator[tuple[int, int]]:
+def server(upstream_port: int, log: Path, silence: float) -> Iterator[tuple[int, int]]:
     """The proxy's process id and port, once it serves."""
     port = free_port()
     environ = {
@@ -104,7 +113,7 @@ def server(upstream_port: int, log: Path) -> Iterator[tuple[int, int]]:
         "OPENAI_API_KEY": "sk-upstream",
         "CLAUDE_PROXY_AUTH_KEY": mix.KEY,
         "CLAUDE_PROXY_HOST": "127.0.0.1",
-        "CLAUDE_PROXY_REQUEST_TIMEOUT": str(mix.SILENCE),
+        "CLAUDE_PROXY_REQUEST_TIMEOUT": str(silence),
         "CLAUDE_PROXY_PING_SECONDS": "0.5",
     }
     command = [sys.executable, "-m", "claude_proxy", "--port", str(port)]

@@ -41,7 +41,7 @@ def check_body(raw: bytes, profile: Profile) -> None:
     assert strict(dumps_body(chat)) == chat
     assert broken_rules(chat) == []
     assert body == before
-    assert all(isinstance(text, str) and text for note in dropped for text in note)
+    assert all(isinstance(path, str) and why for path, why in dropped)
     assert all(isinstance(name, str) for name in tool_names(request, profile=profile).values())
     tokens = estimate_tokens(request)
     assert isinstance(tokens, int) and tokens >= 0

@@ -14,8 +14,17 @@ import pytest
 from claude_proxy.server.context import Context
 from claude_proxy.server.pipeline import Plan, Relay
 from claude_proxy.server.watch import Watch
+from tests.conftest import LiveServer, running, settings_for
 from tests.server.test_disconnect import FIRST, HELLO, post
-from tests.upstream import Reply, completion, eventually, refusal, text_stream
+from tests.upstream import (
+    Reply,
+    Upstream,
+    completion,
+    eventually,
+    refusal,
+    serving,
+    text_stream,
+)
 
 HELD = (Plan, Relay, Context, Watch)
 CUT = [FIRST, 0.2, FIRST]
@@ -51,32 +60,40 @@ def held() -> list[str]:
     return [type(each).__name__ for each in gc.get_objects() if isinstance(each, HELD)]
 
 
-@pytest.fixture
-def no_collector() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def live() -> Iterator[tuple[LiveServer, Upstream]]:
+    """One server for all, without a collector: each case must leave nothing to the next."""
     gc.collect()
     gc.disable()
-    yield
-    gc.enable()
+    impatient = {"CLAUDE_PROXY_REQUEST_TIMEOUT": "0.4", "CLAUDE_PROXY_PING_SECONDS": "0.1"}
+    try:
+        with serving(Upstream()) as upstream, running(settings_for(upstream, **impatient)) as live:
+            yield live, upstream
+    finally:
+        gc.enable()
+
+
+Live = tuple[LiveServer, Upstream]
 
 
 @pytest.mark.fault("soak")
 @pytest.mark.parametrize("case", ANSWERS)
-def test_an_answered_request_holds_nothing(server, upstream, no_collector, case):
+def test_an_answered_request_holds_nothing(live: Live, case: str) -> None:
     stream, reply = ANSWERS[case]
+    server, upstream = live
     upstream.play(reply)
-    live = server(CLAUDE_PROXY_REQUEST_TIMEOUT="0.6", CLAUDE_PROXY_PING_SECONDS="0.1")
     with httpx.Client() as client:
-        for _ in range(2):
-            client.post(f"{live.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
-            assert eventually(lambda: not held(), 2), held()
+        client.post(f"{server.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
+        assert eventually(lambda: not held(), 2), held()
 
 
 @pytest.mark.fault("soak", "left")
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_request_whose_client_left_holds_nothing(server, upstream, no_collector, stream):
+def test_a_request_whose_client_left_holds_nothing(live: Live, stream: bool) -> None:
+    server, upstream = live
+    upstream.requests.clear()
     upstream.play(Reply(stream=[FIRST, 30]))
-    live = server()
-    client = post(live.port, stream)
+    client = post(server.port, stream)
     assert upstream.wait_posts(1)
     client.close()
     assert eventually(lambda: not held(), 2), held()
@@ -84,9 +101,8 @@ def test_a_request_whose_client_left_holds_nothing(server, upstream, no_collecto
 
 @pytest.mark.fault("soak")
 @pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b'{"model": 5}', b"\xff"])
-def test_a_bad_request_holds_nothing(server, no_collector, body):
-    live = server()
-    with socket.create_connection(("127.0.0.1", live.port)) as client:
+def test_a_bad_request_holds_nothing(live: Live, body: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", live[0].port)) as client:
         head = f"host: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
         client.sendall(f"POST /v1/messages HTTP/1.1\r\n{head}\r\n\r\n".encode() + body)
         assert client.recv(4096).startswith(b"HTTP/1.1 40")
