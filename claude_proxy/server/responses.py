@@ -144,7 +144,6 @@ class EventStream:
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
-            self._beating = None
 
     async def _start(self) -> None:
         self.started = True
