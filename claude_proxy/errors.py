@@ -49,7 +49,9 @@ def forget_frames(error: BaseException | None) -> None:
     Their frames hold the whole request, and some hold the error itself. Such a cycle lives until
     the garbage collector comes, which is rare, and a request may be megabytes.
     """
-    while error is not None:
+    seen: set[int] = set()  # causes and contexts together may go in a circle
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
 

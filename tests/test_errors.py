@@ -10,6 +10,7 @@ from claude_proxy.errors import (
     UnsupportedContentError,
     UpstreamError,
     error_type,
+    forget_frames,
 )
 
 
@@ -62,3 +63,17 @@ def test_unsupported_content_names_its_place():
     error = UnsupportedContentError("messages.2.content.0", "audio cannot be sent")
     assert error.message == "messages.2.content.0: audio cannot be sent"
     assert error.path == "messages.2.content.0" and isinstance(error, RequestError)
+
+
+def test_frames_are_forgotten_along_the_chain_even_in_a_circle() -> None:
+    first = ValueError("first")
+    try:
+        try:
+            raise first
+        except ValueError:
+            raise UpstreamError("second") from first
+    except UpstreamError as error:
+        first.__context__ = error
+        forget_frames(error)
+        assert (error.__traceback__, first.__traceback__) == (None, None)
+    forget_frames(None)

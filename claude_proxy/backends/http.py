@@ -192,7 +192,9 @@ class _AiohttpResponse:
     async def aclose(self) -> None:
         # The end of a chunked body often comes a moment after its last event. A short wait for
         # it keeps the connection; anything else is a body that nobody wants any more.
-        if not self._content.is_eof() and self._content.total_bytes:
+        # After an error there is no end to wait for, and raised again it would form a circle.
+        broken = self._content.exception() is not None
+        if not broken and not self._content.is_eof() and self._content.total_bytes:
             try:
                 async with asyncio.timeout(_LINGER_SECONDS):
                     await self._content.readany()

@@ -94,11 +94,9 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        # It holds this watch and the whole answer: see `RequestContext`.
-        self._on_beat, self._blocked = None, bool
         if self._listener is not None:
             self._listener.cancel()
-        # These know the watch, so they would keep each other and all that they know.
+        # They hold this watch, and one of them the whole answer: see `RequestContext`.
         self._on_beat, self._blocked, self._listener = None, bool, None
         if self._reason is not None and self._task.uncancel() == 0:
             if kind is None or kind is asyncio.CancelledError:
