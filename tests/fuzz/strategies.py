@@ -14,7 +14,7 @@ from claude_proxy.codecs.openai_chat.tools import SERVER_TOOLS
 from tests.request_cases import NAMED, load_captures, load_cases
 
 Json = dict[str, Any]
-Path_ = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
 REQUESTS = [*(case.messages for case in load_cases()), *load_captures().values()]
 _ANSWERS = Path(__file__).parents[1] / "cases" / "openai_chat" / "response"
@@ -22,7 +22,7 @@ ANSWERS = [json.loads(path.read_bytes())["chat"] for path in sorted(_ANSWERS.glo
 PROFILES = st.sampled_from(sorted(NAMED.values(), key=lambda profile: profile.name))
 
 
-def paths(value: Any, at: Path_ = ()) -> Iterator[Path_]:
+def paths(value: Any, at: Place = ()) -> Iterator[Place]:
     """The place of every value inside, but not of the whole."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in items:
@@ -31,7 +31,7 @@ def paths(value: Any, at: Path_ = ()) -> Iterator[Path_]:
             yield from paths(inner, (*at, key))
 
 
-def value_at(value: Any, path: Path_) -> Any:
+def value_at(value: Any, path: Place) -> Any:
     for key in path:
         value = value[key]
     return value
@@ -70,15 +70,15 @@ any_json = st.recursive(
 """Any JSON; often with words that mean something in a request or an answer."""
 
 
-def _replace(value: Any, path: Path_, new: Any) -> None:
+def _replace(value: Any, path: Place, new: Any) -> None:
     value_at(value, path[:-1])[path[-1]] = new
 
 
-def _delete(value: Any, path: Path_, _: Any) -> None:
+def _delete(value: Any, path: Place, _: Any) -> None:
     del value_at(value, path[:-1])[path[-1]]
 
 
-def _add(value: Any, path: Path_, new: Any) -> None:
+def _add(value: Any, path: Place, new: Any) -> None:
     """Beside the place: one more entry of the list, or one more field."""
     parent = value_at(value, path[:-1])
     if isinstance(parent, list):
@@ -87,7 +87,7 @@ def _add(value: Any, path: Path_, new: Any) -> None:
         parent[f"{path[-1]}_"] = new
 
 
-def _repeat(value: Any, path: Path_, _: Any) -> None:
+def _repeat(value: Any, path: Place, _: Any) -> None:
     _add(value, path, copy.deepcopy(value_at(value, path)))
 
 

@@ -12,7 +12,7 @@ from claude_proxy.codecs.jsonio import dumps
 from tests.chat_rules import broken_rules
 from tests.conftest import LiveServer
 from tests.fuzz.checks import strict
-from tests.fuzz.law import counts, hold
+from tests.fuzz.law import MANY, counts, hold
 from tests.fuzz.strategies import answers, any_json, requests
 from tests.fuzz.test_streams import spoiled
 from tests.upstream import Received, Reply, Upstream, completion, text_stream
@@ -85,7 +85,7 @@ raw_requests = st.one_of(
 
 
 @pytest.mark.fault("hostile-json", "wrong-types")
-@counts(few=120, many=4_000)
+@counts(few=120, many=MANY)
 def test_any_body_gets_a_shaped_answer(wire: Wire, upstream: Upstream, cases: int) -> None:
     def holds(raw: bytes, path: str) -> None:
         upstream.requests.clear()
