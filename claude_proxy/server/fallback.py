@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 from starlette.types import Receive, Send
 
-from claude_proxy.errors import ClaudeProxyError, UpstreamError
+from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
 from claude_proxy.routing import Route
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import shortened
@@ -44,6 +44,7 @@ async def reply(
             if following is None:
                 raise
             _tell(context, plan.route, following, error)
+            forget_frames(error)
             reason = f"{following.reason} after {error.status}"
         plan = make_plan(services, context, body, replace(following, reason=reason))
 

@@ -107,3 +107,12 @@ def test_a_bad_request_holds_nothing(live: Live, body: bytes) -> None:
         client.sendall(f"POST /v1/messages HTTP/1.1\r\n{head}\r\n\r\n".encode() + body)
         assert client.recv(4096).startswith(b"HTTP/1.1 40")
         assert eventually(lambda: not held(), 2), held()
+
+
+@pytest.mark.fault("soak", "fallback")
+def test_a_request_that_fell_back_holds_nothing(server, upstream, live):
+    upstream.play(refusal(503, "busy"), Reply(completion("a")))
+    own = server(CLAUDE_PROXY_FALLBACKS="scripted-small")
+    answer = httpx.post(f"{own.url}/v1/messages", json=HELLO)
+    assert answer.is_success and len(upstream.posts) == 2
+    assert eventually(lambda: not held(), 2), held()
