@@ -163,7 +163,7 @@ class History:
         )
         turn = self._open("assistant")
         waiting = self._waiting.setdefault(original, [])
-        if waiting and any(waiting[-1][-1] is own for own in turn.calls):
+        if waiting and any(waiting[-1][-1] is own for own in reversed(turn.calls)):
             waiting[-1].append(call)
         else:
             waiting.append([call])

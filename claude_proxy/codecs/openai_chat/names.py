@@ -9,6 +9,7 @@ inputs give equal bytes and an upstream's prompt cache goes on working.
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
+from itertools import count
 
 from claude_proxy.types import Json
 
@@ -41,33 +42,35 @@ def wire_names(names: Iterable[str], limit: int) -> dict[str, str]:
     taken = set(unique).difference(odd)
     renamed: dict[str, str] = {}
     for name in odd:
-        renamed[name] = _free(name, limit, taken, "tool")
+        renamed[name] = next(w for w in _stand_ins(name, limit, "tool") if w not in taken)
         taken.add(renamed[name])
     return renamed
 
 
-def _free(word: str, limit: int, taken: set[str], empty: str) -> str:
-    wire, count = shorten(word, limit, empty=empty), 1
-    while wire in taken:
-        count += 1
-        wire = shorten(word, limit, salt=f"#{count}", empty=empty)
-    return wire
+def _stand_ins(word: str, limit: int, empty: str) -> Iterator[str]:
+    """Shortened words without end, each with another hash."""
+    yield shorten(word, limit, empty=empty)
+    for number in count(2):
+        yield shorten(word, limit, salt=f"#{number}", empty=empty)
 
 
 class CallIds:
     """Gives every tool call of a conversation an id of its own. Mutable: knows what is taken."""
 
-    __slots__ = ("_limit", "_taken")
+    __slots__ = ("_limit", "_stand_ins", "_taken")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken: set[str] = set()
+        # Kept, so that the thousandth call of one id does not try a thousand words.
+        self._stand_ins: dict[str, Iterator[str]] = {}
 
     def claim(self, original: str) -> str:
         """The id on the wire: the original where it is allowed and still free."""
         wire = original
         if wire in self._taken or not fits(wire, self._limit):
-            wire = _free(original, self._limit, self._taken, "call")
+            words = self._stand_ins.setdefault(original, _stand_ins(original, self._limit, "call"))
+            wire = next(word for word in words if word not in self._taken)
         self._taken.add(wire)
         return wire
 
