@@ -186,7 +186,11 @@ def _usual_call(block: Json) -> bool:
 
 
 def _usual_result(block: Json) -> bool:
-    return isinstance(block.get("tool_use_id"), str) and isinstance(block.get("content"), str)
+    return (
+        isinstance(block.get("tool_use_id"), str)
+        and isinstance(block.get("content"), str)
+        and isinstance(block.get("is_error", False), bool)
+    )
 
 
 _USUAL: Mapping[str, Callable[[Json], bool]] = {
@@ -252,7 +256,7 @@ BLOCKS: Mapping[str, Check] = {
     "search_result": _fields(_NOTHING, {"source": _string, "title": _string, "content": _content}),
     "thinking": _fields(_NOTHING, {"thinking": _string}),
     "tool_use": _fields({"input": _object}, {"id": _string, "name": _string}),
-    "tool_result": _fields({"content": _content}, {"tool_use_id": _string}),
+    "tool_result": _fields({"content": _content, "is_error": _boolean}, {"tool_use_id": _string}),
     "tool_reference": _fields(_NOTHING, {"tool_name": _string}),
     "tool_addition": _tool_change,
     "compaction": _fields({"content": _string, "tool_changes": _list_of(_tool_change)}),
