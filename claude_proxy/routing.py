@@ -23,6 +23,7 @@ _CLAUDE = re.compile(
     r"(?:(?:[a-z]+(?:-[a-z]+)?\.)?anthropic\.)?claude"
 )
 _LONG_CONTEXT = "[1m]"
+_TOLD_NAME = 200
 
 _profile_for = lru_cache(maxsize=256)(profile_for)
 
@@ -124,5 +125,5 @@ def _tiered(name: str, models: ModelMap) -> tuple[str, str] | None:
 
 def _unknown(name: str, models: ModelMap) -> tuple[str, str]:
     if models.reject_unknown:
-        raise RequestError(f"model: {name}", status=404)
+        raise RequestError(f"model: {name[:_TOLD_NAME]}", status=404)
     return name, "unchanged"

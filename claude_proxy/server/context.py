@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
+from claude_proxy.server.notes import shortened
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.responses import send_error
 
@@ -137,7 +138,7 @@ def as_own_error(error: Exception, scope: Scope) -> Exception:
     """Starlette's 404 and 405 as ours, which have a shape; any other error as it is."""
     if not isinstance(error, HTTPException):
         return error
-    path = scope["path"]
+    path = shortened(scope["path"])
     message = {
         404: f"There is no endpoint {path}.",
         405: f"{scope['method']} is not allowed for {path}.",

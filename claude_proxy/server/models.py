@@ -10,6 +10,7 @@ from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import Profile, profile_for
 from claude_proxy.server.context import Context
+from claude_proxy.server.notes import shortened
 from claude_proxy.server.responses import send_json, speaks_openai
 from claude_proxy.server.services import Services
 from claude_proxy.types import Json
@@ -53,7 +54,7 @@ async def retrieve_model(
     listed = await _all_models(services, context)
     found = next((m for m in listed if m.id == wanted), None) or _tier_model(services, wanted)
     if found is None:
-        raise RequestError(f"model: {wanted}", status=404)
+        raise RequestError(f"model: {shortened(wanted)}", status=404)
     await send_json(send, 200, _openai(found) if speaks_openai(context) else _anthropic(found))
 
 

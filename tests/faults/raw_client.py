@@ -99,17 +99,26 @@ def connect(port: int, *, receive_buffer: int = 0) -> socket.socket:
 
 
 def exchange(
-    port: int, sent: bytes | Iterable[bytes], *, answers: int = 1, timeout: float = 10
+    port: int,
+    sent: bytes | Iterable[bytes],
+    *,
+    answers: int = 1,
+    timeout: float = 10,
+    see_close: bool = False,
 ) -> Heard:
-    """Sends the parts and listens until `answers` answers are whole, a close, or `timeout` s."""
+    """Sends the parts and listens until `answers` answers are whole, a close, or `timeout` s.
+
+    `see_close`: listens on for a close after the last answer.
+    """
     parts = [sent] if isinstance(sent, bytes) else list(sent)
+    bare = parts[0].startswith(b"HEAD ")
     deadline = time.monotonic() + timeout
     raw = b""
     with connect(port) as client:
         with suppress(ConnectionError):
             for part in parts:
                 client.sendall(part)
-        while _whole(raw) < answers:
+        while _whole(raw, bare=bare) < answers:
             client.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 part = client.recv(65536)
@@ -120,12 +129,12 @@ def exchange(
             if not part:
                 return Heard(raw, closed=True)
             raw += part
-        return Heard(raw, closed=_closed(client))
+        return Heard(raw, closed=see_close and _closed(client))
 
 
 def _closed(client: socket.socket) -> bool:
     """Whether a close follows at once on the last answer."""
-    client.settimeout(0.2)
+    client.settimeout(1)
     with suppress(TimeoutError):
         try:
             return client.recv(1) == b""
@@ -134,8 +143,8 @@ def _closed(client: socket.socket) -> bool:
     return False
 
 
-def _whole(raw: bytes) -> int:
-    """How many answers with a `content-length` (or chunked to their end) are complete."""
+def _whole(raw: bytes, *, bare: bool) -> int:
+    """How many answers, with a length or chunked, are complete; `bare` ones have no body."""
     count = 0
     for found in _STATUS.finditer(raw):
         head, blank, rest = raw[found.start() :].partition(b"\r\n\r\n")
@@ -143,5 +152,5 @@ def _whole(raw: bytes) -> int:
             continue
         length = re.search(rb"(?i)content-length: *(\d+)", head)
         done = len(rest) >= int(length[1]) if length else b"0\r\n\r\n" in rest
-        count += done or found[1] == b"204"
+        count += done or bare or found[1] == b"204"
     return count
