@@ -5,8 +5,8 @@ malformed Host can change.
 """
 
 import hmac
+import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,6 +17,8 @@ from claude_proxy.settings import Settings, is_loopback
 OPEN_PATHS = frozenset({"", "/", "/health", "/livez"})
 OPEN_HEAD_PATHS = OPEN_PATHS | {"/v1", "/v1/", "/api/hello"}
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+# Stricter than `urlsplit`, to which `[::1].evil.example` is ::1.
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]@:/?#\\]+))(?::[0-9]{0,5})?")
 _NO_RETRY = {"x-should-retry": "false"}
 
 
@@ -130,10 +132,8 @@ def _is_open(method: str, path: str) -> bool:
 
 def _host_name(host: str) -> str:
     """The name in a Host header, without port and brackets; "" when it is malformed."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _from_loopback(scope: Scope, context: Context) -> bool:
