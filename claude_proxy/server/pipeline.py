@@ -117,7 +117,7 @@ async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message
             watch.heard()
             await _check_status(response, watch)
             raw = await _read_all(response, watch, MAX_ANSWER_BYTES)
-        return _whole(plan, response, raw), _passed_headers(response)
+        return _whole(plan, response, raw), _own_headers(services, response)
     finally:
         if response is not None:
             await response.aclose()
@@ -207,7 +207,7 @@ class Relay:
         stack.push_async_callback(response.aclose)
         watch.heard()
         await _check_status(response, watch)
-        self._stream.headers.update(_passed_headers(response))
+        self._stream.headers.update(_own_headers(self._services, response))
         if _is_json(response):
             # The upstream did not stream; the client gets its stream all the same.
             raw = await _read_all(response, watch, MAX_ANSWER_BYTES)
@@ -315,6 +315,12 @@ def _passed_headers(response: WireResponse) -> dict[str, str]:
         if lower.startswith("x-ratelimit-") and len(passed) < _MAX_PASSED:
             passed[lower] = value
     return {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
+
+
+def _own_headers(services: Services, response: WireResponse) -> dict[str, str]:
+    """Those of a good answer; none at all from an upstream that repeats our key in one."""
+    passed = _passed_headers(response)
+    return {} if services.redactor.knows(" ".join(passed.values())) else passed
 
 
 def _is_event_stream(response: WireResponse) -> bool:

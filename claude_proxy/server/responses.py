@@ -65,8 +65,9 @@ async def send_error(
     send: Send, context: "Context", error: ClaudeProxyError, redactor: Redactor
 ) -> None:
     codec = openai_chat if speaks_openai(context) else anthropic_messages
-    status, body = codec.encode_error(clean_error(error, redactor, context), request_id=context.id)
-    headers = error.headers
+    clean = clean_error(error, redactor, context)
+    status, body = codec.encode_error(clean, request_id=context.id)
+    headers: Headers = clean.headers
     if status in (401, 403):
         # Claude Code retries these for three minutes unless it is told not to.
         headers = {**headers, "x-should-retry": "false"}
@@ -76,13 +77,14 @@ async def send_error(
 def clean_error(
     error: ClaudeProxyError, redactor: Redactor, context: "Context"
 ) -> ClaudeProxyError:
-    """The same error with no key in its text: not ours, and not the client's own."""
+    """The same error with no key in text or headers: not ours, and not the client's own."""
+    keys = context.keys()
     return ClaudeProxyError(
-        redactor.clean(error.message, *context.keys()),
+        redactor.clean(error.message, *keys),
         status=error.status,
         type=error.type,
         details=error.details,
-        headers=error.headers,
+        headers={name: redactor.clean(value, *keys) for name, value in error.headers.items()},
     )
 
 
