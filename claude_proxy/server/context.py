@@ -108,9 +108,11 @@ class RequestContext:
         """Ours when raised on purpose; anything else is a bug: 500, with a traceback logged."""
         if not isinstance(error, ClaudeProxyError):
             # As text: whoever embeds the app may log tracebacks with the values of variables.
-            text = "".join(traceback.format_exception(error))
-            exception = self._redactor.clean(text, *context.keys())
+            # Without messages, which may quote the prompt: they are for DEBUG.
+            exception = self._redactor.clean(_where(error), *context.keys())
             log.error("request_crashed", request_id=context.id, exception=exception)
+            said = self._redactor.clean("".join(traceback.format_exception(error)), *context.keys())
+            log.debug("request_crash_said", request_id=context.id, exception=said)
             error = ClaudeProxyError("Internal error in claude-proxy; its log has the details.")
         context.note_error(error, self._redactor)
         if context.status == 0:
@@ -153,3 +155,10 @@ def _one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _where(error: BaseException) -> str:
+    """The traceback of an error and of those it came from, the first one on top; no messages."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    earlier = f"{_where(before)}which led to\n" if before else ""
+    return f"{earlier}{''.join(traceback.format_tb(error.__traceback__))}{type(error).__name__}\n"
