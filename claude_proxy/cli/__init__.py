@@ -38,7 +38,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command = import_module(COMMANDS[cmd_name]).command
-        assert isinstance(command, click.Command)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name]}.command is no command")
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -72,9 +72,9 @@ def upstream_problem(base_url: str, patience: float = _PATIENCE) -> str | None:
 
     Any HTTP status is an answer: no key is sent, so most upstreams say 401.
     """
-    request = urllib.request.Request(
-        f"{base_url}/models", headers={"user-agent": f"claude-proxy/{__version__}"}
-    )
+    agent = {"user-agent": f"claude-proxy/{__version__}"}
+    # The settings take http and https alone.
+    request = urllib.request.Request(f"{base_url}/models", headers=agent)  # noqa: S310
     local = is_loopback(urlsplit(base_url).hostname or "")
     # A web proxy of the environment could not reach this machine.
     proxies = urllib.request.ProxyHandler({} if local else None)

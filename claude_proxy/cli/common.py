@@ -36,7 +36,9 @@ def model_options(command: Command) -> Command:
 
 def url(host: str, port: int) -> str:
     """How a client on this machine reaches a server that listens on `host`."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))
+    # Read, not bound.
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nosec B104
+    reachable = everywhere.get(host.strip("[]"), host.strip("[]"))
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 

@@ -96,8 +96,10 @@ def _run(settings: "Settings", argv: list[str]) -> int:
     from claude_proxy.server.app import create_app
     from claude_proxy.server.logs import configure_logs
     from claude_proxy.server.runner import serving
+    from claude_proxy.settings import SettingsError
 
-    assert settings.auth_key is not None
+    if settings.auth_key is None:
+        raise SettingsError("A run needs a CLAUDE_PROXY_AUTH_KEY.")
     token = settings.auth_key.get_secret_value()
     log = _log_file(os.environ)
     # The terminal belongs to the client: nothing of the server's may appear on it.
@@ -120,7 +122,8 @@ def _announce(settings: "Settings", address: str, log: str) -> None:
 def run_child(argv: list[str], environ: Mapping[str, str]) -> int:
     """The child's status, as a shell says it: 128 + n when signal n ended it."""
     try:
-        child = subprocess.Popen(argv, env=dict(environ))
+        # The user's own command, which is what this one is for.
+        child = subprocess.Popen(argv, env=dict(environ))  # noqa: S603  # nosec B603
     except OSError as error:
         say(f"Error: {argv[0]} cannot be started: {error.strerror or error}")
         return _NOT_EXECUTABLE

@@ -54,22 +54,13 @@ class Guard:
                 status=403,
                 headers=_NO_RETRY,
             )
-        if self._key is not None and not self._knows(context):
+        if self._key is not None and not _knows(context, self._key):
             raise ClaudeProxyError(
                 "Missing or wrong key. Send the server's CLAUDE_PROXY_AUTH_KEY as x-api-key or "
                 "as Authorization: Bearer (for Claude Code: ANTHROPIC_API_KEY).",
                 status=401,
                 headers=_NO_RETRY,
             )
-
-    def _knows(self, context: Context) -> bool:
-        assert self._key is not None
-        # No early exit and no `str`: compare_digest refuses non-ASCII text.
-        matches = [
-            hmac.compare_digest(key.encode("latin-1", "replace"), self._key)
-            for key in context.keys()
-        ]
-        return any(matches)
 
     def _check_host(self, context: Context) -> None:
         """Without a client key, a foreign Host means a browser that was led here (rebinding)."""
@@ -99,6 +90,14 @@ class Guard:
 
     def _own_origin_is_safe(self, context: Context) -> bool:
         return self._key is not None or _host_name(context.header(b"host")) in self._hosts
+
+
+def _knows(context: Context, key: bytes) -> bool:
+    # No early exit and no `str`: compare_digest refuses non-ASCII text.
+    matches = [
+        hmac.compare_digest(shown.encode("latin-1", "replace"), key) for shown in context.keys()
+    ]
+    return any(matches)
 
 
 def _check_once(scope: Scope, headers: Mapping[bytes, bytes]) -> None:

@@ -79,7 +79,8 @@ class Watch:
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
-        assert task is not None
+        if task is None:
+            raise RuntimeError("A watch interrupts the task that it runs in.")
         self._task = task
         self._schedule()
         return self

@@ -29,6 +29,9 @@ from claude_proxy.settings.fields import (
 )
 from claude_proxy.settings.upstreams import fallbacks
 
+# Only where nobody else could spend a key of ours: `Settings.bind`.
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
+
 
 class Settings(UpstreamSettings):
     """Everything that can be set, checked and frozen.
@@ -247,9 +250,9 @@ class Settings(UpstreamSettings):
 
     def _safe_host(self) -> tuple[str, str]:
         if not self.fixed:
-            return "0.0.0.0", "each client brings its own key"
+            return _EVERYWHERE, "each client brings its own key"
         if self.auth_key is not None:
-            return "0.0.0.0", "clients need CLAUDE_PROXY_AUTH_KEY"
+            return _EVERYWHERE, "clients need CLAUDE_PROXY_AUTH_KEY"
         return "127.0.0.1", "without CLAUDE_PROXY_AUTH_KEY only this machine may use your key"
 
 

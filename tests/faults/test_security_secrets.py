@@ -58,7 +58,14 @@ def forms(secret: str) -> list[str]:
     raw = secret.encode()
     encoded = [base64.b64encode(b"x" * n + raw).decode()[4 : len(raw) // 3 * 4] for n in range(3)]
     # Its start is what is left where a long text was cut.
-    return [secret[:10], secret, json.dumps(secret)[1:-1], quote(secret, safe=""), raw.hex(), *encoded]
+    return [
+        secret[:10],
+        secret,
+        json.dumps(secret)[1:-1],
+        quote(secret, safe=""),
+        raw.hex(),
+        *encoded,
+    ]
 
 
 def found(secrets: tuple[str, ...], texts: dict[str, str]) -> list[str]:
