@@ -21,7 +21,8 @@ class Cycle(RequestResponseCycle):
     @classmethod
     def of(cls, cycle: RequestResponseCycle) -> None:
         cycle.__class__ = cls
-        assert isinstance(cycle, Cycle)
+        # For the type checker, which does not see what the line before did.
+        assert isinstance(cycle, Cycle)  # noqa: S101  # nosec B101
         cycle._head = None
 
     async def send(self, message: ASGISendEvent) -> None:
