@@ -183,8 +183,15 @@ def troubled(folder: Path, **environ: str) -> Iterator[Child]:
 
 
 @pytest.mark.fault("secrets", "prompts", "echoed-key")
-@pytest.mark.parametrize("format", ["json", "console"])
-@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+@pytest.mark.parametrize(
+    ("level", "format"),
+    [
+        ("INFO", "json"),
+        ("DEBUG", "console"),
+        pytest.param("INFO", "console", marks=pytest.mark.slow),
+        pytest.param("DEBUG", "json", marks=pytest.mark.slow),
+    ],
+)
 def test_a_server_in_trouble_tells_no_key(tmp_path, level, format):
     levels = {"CLAUDE_PROXY_LOG_LEVEL": level, "CLAUDE_PROXY_LOG_FORMAT": format}
     with troubled(tmp_path, CLAUDE_PROXY_AUTH_KEY=AUTH_KEY, **levels) as server:
@@ -198,7 +205,7 @@ def test_a_server_in_trouble_tells_no_key(tmp_path, level, format):
 
 
 @pytest.mark.fault("secrets", "prompts", "echoed-key")
-@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+@pytest.mark.parametrize("level", ["DEBUG", pytest.param("INFO", marks=pytest.mark.slow)])
 def test_a_passing_server_in_trouble_tells_no_users_key(tmp_path, level):
     mode = {"CLAUDE_PROXY_MODE": "passthrough", "CLAUDE_PROXY_LOG_LEVEL": level}
     with troubled(tmp_path, OPENAI_API_KEY="", **mode) as server:
@@ -217,7 +224,7 @@ FORGED = (
 
 
 @pytest.mark.fault("log-injection")
-@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("format", ["json", pytest.param("console", marks=pytest.mark.slow)])
 def test_each_record_is_one_line_whatever_clients_and_upstreams_say(tmp_path, format):
     upstream = Upstream()
     upstream.play(Reply({"error": {"message": FORGED, "code": FORGED}}, status=400))
