@@ -60,7 +60,8 @@ class ClaudeProxyError(Exception):
     """Base of all our errors.
 
     `status` is an HTTP status, `type` Anthropic's error type, `details` goes into the envelope
-    as it is, `headers` (lower-case names) go out with the answer.
+    as it is, `headers` (lower-case names) go out with the answer. `limit` names the limit of
+    ours that was hit, for the metrics.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ClaudeProxyError(Exception):
         type: ErrorType | None = None,
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        limit: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -78,6 +80,7 @@ class ClaudeProxyError(Exception):
         self.type: ErrorType = type or error_type(status)
         self.details = dict(details) if details else None
         self.headers = dict(headers or {})
+        self.limit = limit
 
 
 class RequestError(ClaudeProxyError):

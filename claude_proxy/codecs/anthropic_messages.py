@@ -17,6 +17,8 @@ from claude_proxy.types.anthropic import MessagesRequest
 
 ROLES = ("user", "assistant", "system")
 REQUIRED = "Field required"
+MOST_ENTRIES = 10_000
+"""Of messages, of tools, and of blocks in one content: what takes a tenth of a second to encode."""
 
 Check = Callable[[Any, str], None]
 """Raises `RequestError` with the path unless the value has a usable type."""
@@ -70,6 +72,12 @@ def _wrong(path: str, why: str) -> RequestError:
     return RequestError(f"{path}: {why}")
 
 
+def _bounded(entries: list[Any], path: str) -> None:
+    if len(entries) > MOST_ENTRIES:
+        why = f"List should have at most {MOST_ENTRIES} items, not {len(entries)}"
+        raise RequestError(f"{path}: {why}", limit="entries")
+
+
 def _string(value: Any, path: str) -> None:
     if not isinstance(value, str):
         raise _wrong(path, "Input should be a valid string")
@@ -105,6 +113,7 @@ def _list_of(check: Check) -> Check:
     def check_list(value: Any, path: str) -> None:
         if not isinstance(value, list):
             raise _wrong(path, "Input should be a valid list")
+        _bounded(value, path)
         for index, entry in enumerate(value):
             check(entry, f"{path}.{index}")
 
@@ -141,6 +150,7 @@ def _messages(messages: Any) -> None:
         raise _wrong("messages", "Input should be a valid list")
     if not messages:
         raise _wrong("messages", "at least one message is required")
+    _bounded(messages, "messages")
     for index, message in enumerate(messages):
         _message(message, f"messages.{index}")
 
@@ -166,6 +176,7 @@ def _content(content: Any, path: str) -> None:
         return
     if not isinstance(content, list):
         raise _wrong(path, "Input should be a valid string or a list of blocks")
+    _bounded(content, path)
     for index, block in enumerate(content):
         kind = block.get("type") if isinstance(block, dict) else None
         usual = _USUAL.get(kind) if isinstance(kind, str) else None

@@ -43,6 +43,10 @@ INTEGER = "Input should be a valid integer"
 NUMBER = "Input should be a valid number"
 BOOLEAN = "Input should be a valid boolean"
 MISSING = "Field required"
+MANY = "List should have at most 10000 items, not 10001"
+MANY_INSIDE = f"messages.0.content.0.content: {MANY}"
+TURN = {"role": "user", "content": "Hi"}
+TEXT = {"type": "text", "text": "Hi"}
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (without("model"), f"model: {MISSING}"),
@@ -58,6 +62,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (body(messages=None), f"messages: {LIST}"),
     (body(messages={}), f"messages: {LIST}"),
     (body(messages=[]), "messages: at least one message is required"),
+    (body(messages=[TURN] * 10_001), f"messages: {MANY}"),
+    (one({"type": "tool_result", "tool_use_id": "t", "content": [TEXT] * 10_001}), MANY_INSIDE),
+    (body(system=[TEXT] * 10_001), f"system: {MANY}"),
+    (body(tools=[{"name": "t"}] * 10_001), f"tools: {MANY}"),
     (body(messages=["Hi"]), f"messages.0: {OBJECT}"),
     (body(messages=[{"content": "Hi"}]), f"messages.0.role: {MISSING}"),
     (
@@ -181,6 +189,11 @@ def test_good_requests_are_passed_on_as_they_are() -> None:
         before = copy.deepcopy(request_body)
         assert decode_request(request_body) is request_body
         assert request_body == before
+
+
+def test_as_many_as_allowed_are_allowed() -> None:
+    turns = [{"role": "user", "content": [TEXT] * 10_000}, *[TURN] * 9_999]
+    assert decode_request(body(messages=turns))["messages"] == turns
 
 
 def test_what_is_unknown_lives_on() -> None:
