@@ -36,6 +36,11 @@ class WireResponse(Protocol):
 
 
 class Backend(Protocol):
+    attempts: int
+    """Requests that were sent so far."""
+    reconnects: int
+    """Those of them that repeated one whose connection had died."""
+
     async def send(self, request: WireRequest, /) -> WireResponse:
         """The upstream's answer as soon as its headers are there.
 

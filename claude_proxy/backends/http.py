@@ -72,12 +72,14 @@ class AiohttpBackend:
             total=None, connect=None, sock_connect=connect_timeout, sock_read=None
         )
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self.attempts = self.reconnects = 0
         self._urls: dict[str, tuple[URL, str | None]] = {}
 
     async def send(self, request: WireRequest, /) -> WireResponse:
         """See `Backend`. Reconnects once when a reused connection dies before any answer:
         servers close idle connections at will, and nothing has been processed then."""
         _reused.set(False)
+        self.attempts += 1
         try:
             return await self._send(request)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -85,6 +87,8 @@ class AiohttpBackend:
                 raise _unreachable(request.url, error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(request.url, error) from error
+        self.attempts += 1
+        self.reconnects += 1
         try:
             # A new connection: the others that are idle may be just as dead.
             return await self._send(request, fresh=True)
@@ -215,10 +219,12 @@ class HttpxBackend:
         self._timeout = httpx.Timeout(None, connect=connect_timeout, write=60.0)
         self._transport = transport
         self._clients: dict[bool, httpx.AsyncClient] = {}
+        self.attempts = self.reconnects = 0
 
     async def send(self, request: WireRequest, /) -> WireResponse:
         """See `Backend`; reconnects as `AiohttpBackend` does."""
         seen = _Steps()
+        self.attempts += 1
         try:
             return await self._send(request, seen)
         except _DIED as error:
@@ -228,6 +234,8 @@ class HttpxBackend:
             raise _unreachable(request.url, error) from error
         except ImportError as error:  # only when the environment asks for it
             raise UpstreamError(f"The environment names a SOCKS proxy. {_SOCKS}") from error
+        self.attempts += 1
+        self.reconnects += 1
         try:
             return await self._send(request, seen, fresh=True)
         except httpx.TransportError as error:

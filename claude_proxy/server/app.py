@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from claude_proxy.server.auth import Guard
 from claude_proxy.server.context import RequestContext
 from claude_proxy.server.services import Services
-from claude_proxy.server.surfaces import routes
+from claude_proxy.server.surfaces import endpoint_of, routes
 from claude_proxy.settings import Settings, load_settings
 
 
@@ -33,6 +33,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        services.metrics.start()
         yield
         await services.aclose()
 
@@ -55,7 +56,13 @@ _EXPOSED = (
 
 def _middleware(services: Services) -> list[Middleware]:
     settings = services.settings
-    context = Middleware(RequestContext, redactor=services.redactor, access_log=settings.access_log)
+    context = Middleware(
+        RequestContext,
+        redactor=services.redactor,
+        access_log=settings.access_log,
+        metrics=services.metrics,
+        endpoint_of=endpoint_of,
+    )
     # Outermost, because a page may read an error only if that, too, names its origin.
     cors = Middleware(
         CORSMiddleware,

@@ -57,4 +57,5 @@ def _too_large(limit: int) -> RequestError:
         f"The request body is larger than {limit:,} bytes (CLAUDE_PROXY_MAX_BODY_BYTES).",
         status=413,
         headers=_CLOSE,
+        limit="body",
     )

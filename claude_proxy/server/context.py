@@ -8,6 +8,7 @@ import os
 import re
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
+from claude_proxy.server.metrics import Metrics
 from claude_proxy.server.notes import shortened
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.responses import send_error
@@ -42,6 +44,10 @@ class Context:
     status: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     """What the access line says beside method, path, status and time; never prompts or keys."""
+    fault: tuple[str, str, str | None] | None = None
+    """For the metrics: the error's type, whose side it is on, and the limit that was hit."""
+    first_at: float = 0.0
+    """When a stream's first content left, by the monotonic clock; 0 while it has not."""
     _keys: list[str] | None = None
 
     def header(self, name: bytes) -> str:
@@ -60,6 +66,10 @@ class Context:
     def note_error(self, error: ClaudeProxyError, redactor: Redactor) -> None:
         """For the access line. What the upstream said may quote the prompt: that is for DEBUG."""
         self.facts["error"] = error.type
+        side = "client" if error.status < 500 else "proxy"
+        if isinstance(error, UpstreamError):
+            side = "upstream"
+        self.fault = error.type, side, error.limit
         text = redactor.clean(error.message, *self.keys())[:_LOGGED_REASON]
         if isinstance(error, UpstreamError) and error.quoted:
             log.debug("upstream_error", request_id=self.id, text=_one_line(text))
@@ -68,8 +78,18 @@ class Context:
 
 
 class RequestContext:
-    def __init__(self, app: ASGIApp, *, redactor: Redactor, access_log: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        redactor: Redactor,
+        access_log: bool,
+        metrics: Metrics,
+        endpoint_of: Callable[[str], str],
+    ) -> None:
         self._app = app
+        self._metrics = metrics
+        self._endpoint_of = endpoint_of
         self._redactor = redactor
         self._access_log = access_log
 
@@ -98,8 +118,11 @@ class RequestContext:
             await self._answer_fault(context, as_own_error(error, scope), note_start)
             forget_frames(error)
         finally:
+            seconds = time.monotonic() - context.started
+            endpoint = self._endpoint_of(context.path)
+            self._metrics.observe(endpoint, scope["method"], context, seconds)
             if self._access_log:
-                self._write_line(scope, context)
+                self._write_line(scope, context, seconds)
             # The server's request holds `scope`, and its `send` holds the request: without this
             # knot all that belongs to a request is freed at once, not when the collector comes.
             del scope[KEY]
@@ -118,8 +141,7 @@ class RequestContext:
         if context.status == 0:
             await send_error(send, context, error, self._redactor)
 
-    def _write_line(self, scope: Scope, context: Context) -> None:
-        milliseconds = (time.monotonic() - context.started) * 1000
+    def _write_line(self, scope: Scope, context: Context, seconds: float) -> None:
         level = log.info if context.status < 500 else log.warning
         facts = context.facts
         for name, fact in facts.items():
@@ -130,7 +152,7 @@ class RequestContext:
             method=scope["method"],
             path=_one_line(context.path[:_LOGGED_PATH]),
             status=context.status,
-            ms=round(milliseconds, 1),
+            ms=round(seconds * 1000, 1),
             request_id=context.id,
             **facts,
         )

@@ -35,7 +35,13 @@ async def root(
     body = {
         "name": "claude-proxy",
         "version": __version__,
-        "endpoints": ["/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/health"],
+        "endpoints": [
+            "/v1/messages",
+            "/v1/messages/count_tokens",
+            "/v1/models",
+            "/health",
+            "/metrics",
+        ],
         "usage": "Set ANTHROPIC_BASE_URL to this server's address.",
     }
     await send_json(send, 200, body)

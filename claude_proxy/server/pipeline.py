@@ -150,6 +150,7 @@ async def reply_stream(
     stream = EventStream(send, context.send, decoder, plan.headers)
     relay = Relay(services, context, plan, decoder, stream)
     silence = services.settings.request_timeout
+    services.streams += 1
     try:
         async with AsyncExitStack() as stack, Watch(receive, silence=silence) as watch:
             await relay.run(watch, stack)
@@ -162,6 +163,8 @@ async def reply_stream(
         forget_frames(error)
         await _in_time(relay.fail(error), silence)
     finally:
+        services.streams -= 1
+        context.first_at = stream.first_at
         await stream.aclose()
 
 

@@ -5,6 +5,7 @@ A stream's life: the status waits for the first meaningful event; then every ups
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,13 @@ async def send_json(send: Send, status: int, body: Json, headers: Headers | None
     start = [_JSON_HEADER, (b"content-length", str(len(raw)).encode())]
     start += raw_headers(headers or {})
     await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": raw})
+
+
+async def send_bytes(send: Send, raw: bytes, content_type: str) -> None:
+    """A whole answer that is ready as bytes, with status 200."""
+    start = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(raw))]
+    await send({"type": "http.response.start", "status": 200, "headers": start})
     await send({"type": "http.response.body", "body": raw})
 
 
@@ -105,6 +113,8 @@ class EventStream:
         self._decoder = decoder
         self._held: list[StreamEvent] = []
         self._beating: asyncio.Task[None] | None = None
+        self.first_at = 0.0
+        """When the first event left, by the monotonic clock."""
         self.writing = False
         """Whether a write is on its way; for long only when the client does not read."""
 
@@ -118,6 +128,7 @@ class EventStream:
             self.writing = True
             await self._start()
         if events or last:
+            self.first_at = self.first_at or time.monotonic()
             await self._body(encode_all(events), more=not last)
 
     async def fail(self, error: ClaudeProxyError, *, request_id: str) -> None:

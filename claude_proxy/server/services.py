@@ -13,6 +13,8 @@ from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.profiles import limited
 from claude_proxy.routing import Route, fall_back, route
+from claude_proxy.server.metrics import Key, Metrics
+from claude_proxy.server.metrics_share import Share
 from claude_proxy.server.model_list import UpstreamModels
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.upstream import upstreams
@@ -40,6 +42,15 @@ class Services:
         self.fallbacks = settings.fallback_list()
         self._route = lru_cache(maxsize=256)(self._find_route)
         self.in_flight = 0
+        self.streams = 0
+        share = Share(settings.metrics_dir) if settings.metrics_dir else None
+        self.metrics = Metrics(self, self._configured(), share)
+
+    def _configured(self) -> Iterator[str]:
+        """The upstream models that the settings name."""
+        yield from (self.models.big, self.models.middle, self.models.small)
+        yield from (model for _, model in self.models.globs)
+        yield from (fallback.model for fallback in self.fallbacks if fallback.model)
 
     def route(self, peek: Peek) -> Route:
         """Where a request goes, by its model's name alone; names come again and again."""
@@ -69,6 +80,7 @@ class Services:
                 "(CLAUDE_PROXY_MAX_CONCURRENT). Try again.",
                 status=429,
                 headers={"retry-after": "1"},
+                limit="concurrency",
             )
         self.in_flight += 1
         try:
@@ -76,8 +88,19 @@ class Services:
         finally:
             self.in_flight -= 1
 
+    def live_counts(self) -> dict[Key, int]:
+        """Counted where it happens, for the metrics."""
+        return {
+            ("upstream_attempts",): self.backend.attempts,
+            ("upstream_reconnects",): self.backend.reconnects,
+        }
+
+    def live_gauges(self) -> dict[str, int]:
+        return {"requests_in_flight": self.in_flight, "streams_in_flight": self.streams}
+
     async def aclose(self) -> None:
         """Closes the connections to the upstream. The app can go on: they open again."""
+        self.metrics.close()
         await self.backend.aclose()
 
 

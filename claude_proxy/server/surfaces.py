@@ -4,6 +4,7 @@ Endpoints are plain ASGI callables; `Endpoint` gives them their parsed shape.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.routing import BaseRoute, Route
@@ -15,11 +16,12 @@ from claude_proxy.server import health, models
 from claude_proxy.server.body import read_json
 from claude_proxy.server.context import KEY, Context
 from claude_proxy.server.fallback import reply
-from claude_proxy.server.responses import send_json
+from claude_proxy.server.responses import send_bytes, send_json
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import ClientGone
 from claude_proxy.tokens import estimate_tokens
 
+_MODEL_PATH = re.compile(r"(/v1|/anthropic)?/v1/models/.")
 _LONG_COUNT = 256 * 1024
 # nginx's number for it; nobody receives it, the access line shows it.
 _CLIENT_CLOSED = 499
@@ -65,6 +67,13 @@ async def count_tokens(
     await send_json(send, 200, {"input_tokens": count})
 
 
+async def metrics(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> None:
+    raw, content_type = await services.metrics.text(context.header(b"accept"))
+    await send_bytes(send, raw, content_type)
+
+
 _ANY = ("GET", "HEAD")
 # Clients add `/v1/messages` to their base URL; a base that ends in /v1 itself doubles it.
 _PREFIXES = ("", "/v1", "/anthropic")
@@ -85,10 +94,24 @@ PLAIN: tuple[Row, ...] = (
     ("/health", _ANY, health.health),
     ("/livez", _ANY, health.livez),
     ("/test-connection", ("GET",), health.test_connection),
+    ("/metrics", _ANY, metrics),
     ("/v1", _ANY, health.root),
     ("/v1/", _ANY, health.root),
     ("/api/hello", _ANY, health.root),
 )
+
+
+_TEMPLATES = {prefix + path: path for prefix in _PREFIXES for path, _, _ in TABLE} | {
+    path: path for path, _, _ in PLAIN
+}
+
+
+def endpoint_of(path: str) -> str:
+    """The template of the path's route, whatever its prefix; never what a client made up."""
+    found = _TEMPLATES.get(path)
+    if found is None:
+        found = "/v1/models/{id}" if _MODEL_PATH.match(path) else "other"
+    return found
 
 
 def routes(services: Services) -> list[BaseRoute]:

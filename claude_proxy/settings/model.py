@@ -110,6 +110,15 @@ class Settings(UpstreamSettings):
         Count,
         Var("CLAUDE_PROXY_MAX_CONCURRENT", "Requests at a time per worker; more get 429.", COUNT),
     ] = 1000
+    metrics_dir: Annotated[
+        Text | None,
+        Var(
+            "CLAUDE_PROXY_METRICS_DIR",
+            "Folder in which workers share their metrics; `--workers` makes one by itself.",
+            "a folder",
+            aliases=("PROMETHEUS_MULTIPROC_DIR",),
+        ),
+    ] = None
     drain_seconds: Annotated[
         Seconds,
         Var(
