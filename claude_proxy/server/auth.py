@@ -14,7 +14,7 @@ from claude_proxy.errors import ClaudeProxyError, RequestError
 from claude_proxy.server.context import KEY, Context
 from claude_proxy.settings import Settings, is_loopback
 
-OPEN_PATHS = frozenset({"", "/", "/health", "/livez"})
+OPEN_PATHS = frozenset({"", "/", "/health", "/livez", "/openapi.json"})
 OPEN_HEAD_PATHS = OPEN_PATHS | {"/v1", "/v1/", "/api/hello"}
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # Stricter than `urlsplit`, to which `[::1].evil.example` is ::1.

@@ -41,6 +41,7 @@ async def root(
             "/v1/models",
             "/health",
             "/metrics",
+            "/openapi.json",
         ],
         "usage": "Set ANTHROPIC_BASE_URL to this server's address.",
     }

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from claude_proxy.codecs import anthropic_messages
 from claude_proxy.errors import forget_frames
-from claude_proxy.server import health, models
+from claude_proxy.server import health, models, openapi
 from claude_proxy.server.body import read_json
 from claude_proxy.server.context import KEY, Context
 from claude_proxy.server.fallback import reply
@@ -95,6 +95,7 @@ PLAIN: tuple[Row, ...] = (
     ("/livez", _ANY, health.livez),
     ("/test-connection", ("GET",), health.test_connection),
     ("/metrics", _ANY, metrics),
+    ("/openapi.json", _ANY, openapi.describe),
     ("/v1", _ANY, health.root),
     ("/v1/", _ANY, health.root),
     ("/api/hello", _ANY, health.root),
