@@ -5,9 +5,9 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY claude_proxy ./claude_proxy
-RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[production]' \
+RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[production,redis]' \
     && python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --no-index --find-links /wheels 'claude-proxy[production]'
+    && /opt/venv/bin/pip install --no-cache-dir --no-index --find-links /wheels 'claude-proxy[production,redis]'
 
 FROM python:3.12-slim
 COPY --from=build /opt/venv /opt/venv

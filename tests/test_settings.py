@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from claude_proxy.settings import Settings, SettingsError, is_loopback, load_settings, variables
+from claude_proxy.settings.rates import parse_rate
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,7 @@ def load(**environ: str) -> Settings:
     return load_settings(environ=environ)
 
 
+NETWORKS = ("::1", "10.0.0.0/8")
 VALUES = [
     # why, variable, text, attribute, value
     ("a number", "CLAUDE_PROXY_PORT", "9000", "port", 9000),
@@ -52,6 +54,8 @@ VALUES = [
     ("IPv6", "OPENAI_BASE_URL", "http://[::1]:8/v1", "openai_base_url", "http://[::1]:8/v1"),
     ("no path", "OPENAI_BASE_URL", "http://localhost", "openai_base_url", "http://localhost"),
     ("a key loses its line break", "OPENAI_API_KEY", "k\n", "openai_api_key", SecretStr("k")),
+    ("this memory", "CLAUDE_PROXY_RATE_LIMIT_STORAGE", "memory://", "rate_limit_storage", None),
+    ("networks", "CLAUDE_PROXY_TRUSTED_PROXIES", "::1,10.0.0.0/8", "trusted_proxies", NETWORKS),
     ("a header", "CUSTOM_HEADER_X_API_ID", "7", "custom_headers", {"X-API-ID": "7"}),
 ]
 
@@ -76,6 +80,14 @@ WRONG = [
     ("CLAUDE_PROXY_ACCESS_LOG", "maybe", "must be true or false"),
     ("CLAUDE_PROXY_TRANSPORT", "curl", "must be aiohttp or httpx"),
     ("CLAUDE_PROXY_LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+    ("CLAUDE_PROXY_RATE_LIMIT_PER_KEY", "60", "must be a rate like 60/minute"),
+    ("CLAUDE_PROXY_RATE_LIMIT_PER_KEY", "60/fortnight", "must be a rate like 60/minute"),
+    ("CLAUDE_PROXY_RATE_LIMIT_PER_KEY", "0/minute", "must allow at least 1 request"),
+    ("CLAUDE_PROXY_RATE_LIMIT_PER_ADDRESS", "9/32 days", "in 1 second to 31 days"),
+    ("CLAUDE_PROXY_RATE_LIMIT_STORAGE", "postgres://h", "must be memory:// or an address like"),
+    ("CLAUDE_PROXY_RATE_LIMIT_STORAGE", "redis://h:port", "must be memory:// or an address like"),
+    ("CLAUDE_PROXY_RATE_LIMIT_STORAGE", "redis://[h", "must be memory:// or an address like"),
+    ("CLAUDE_PROXY_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "must be addresses like 10.0.0.1"),
     ("CLAUDE_PROXY_MODELS", "a", "must be pairs like glob:model"),
     ("CLAUDE_PROXY_MODELS", "a:", "must be pairs like glob:model"),
     ("CLAUDE_PROXY_MODELS", '{"a"', "is not a JSON object of names"),
@@ -289,3 +301,17 @@ def test_warnings(environ: dict[str, str], says: str) -> None:
 
 def test_known_names_give_no_warning() -> None:
     assert load(CLAUDE_PROXY_PORT="1", CLAUDE_PROXY_LOG_FORMAT="json", BIG_MODEL="x").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("60/minute", (60, 60)),
+        ("1000/Hour", (1000, 3600)),
+        ("5 / 10 seconds", (5, 10)),
+        ("9/31days", (9, 31 * 86_400)),
+    ],
+)
+def test_rates(text: str, rate: tuple[int, int]) -> None:
+    assert load(CLAUDE_PROXY_RATE_LIMIT_PER_KEY=text).rate_limit_per_key == text
+    assert parse_rate(text) == rate

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from claude_proxy.server import limits
 from claude_proxy.server.auth import Guard
 from claude_proxy.server.context import RequestContext
 from claude_proxy.server.services import Services
@@ -72,7 +73,25 @@ def _middleware(services: Services) -> list[Middleware]:
         expose_headers=_EXPOSED,
     )
     guard = Middleware(Guard, settings=settings)
-    return [*([cors] if settings.cors_origins else []), context, guard]
+    by_key, by_address = _rate_limits(services)
+    # By address before the key is looked at, so that guesses are counted too.
+    return [*([cors] if settings.cors_origins else []), context, *by_address, guard, *by_key]
+
+
+def _rate_limits(services: Services) -> tuple[list[Middleware], list[Middleware]]:
+    """By key, and by address; each only if it is set."""
+    settings, rates = services.settings, services.rates
+    kinds = (
+        ("key", settings.rate_limit_per_key, limits.by_key(services.upstream)),
+        ("address", settings.rate_limit_per_address, limits.by_address(settings.trusted_proxies)),
+    )
+    found: list[list[Middleware]] = [
+        [Middleware(limits.RateLimit, rates=rates, kind=kind, rate=rate, subject=subject)]
+        if rate and rates
+        else []
+        for kind, rate, subject in kinds
+    ]
+    return found[0], found[1]
 
 
 class _App(Starlette):

@@ -42,7 +42,7 @@ class Guard:
         _check_once(scope, context.headers)
         self._check_host(context)
         self._check_origin(scope, context)
-        if _is_open(scope["method"], context.path):
+        if is_open(scope["method"], context.path):
             return
         if self._passes_keys:
             _check_can_pass(context.keys())
@@ -123,7 +123,8 @@ def _check_can_pass(keys: list[str]) -> None:
         raise ClaudeProxyError("The key must be printable ASCII.", status=401)
 
 
-def _is_open(method: str, path: str) -> bool:
+def is_open(method: str, path: str) -> bool:
+    """Whether the endpoint answers without a key."""
     if method == "HEAD":
         return path in OPEN_HEAD_PATHS
     return method == "GET" and path in OPEN_PATHS

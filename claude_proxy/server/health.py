@@ -83,8 +83,9 @@ async def test_connection(
     started = time.monotonic()
     report: Json = {"model": services.models.small, "base_url": services.upstream.base_url}
     try:
-        plan = make_plan(services, context, body)
-        message, _ = await ask(services, plan, receive)
+        with services.slot():
+            plan = make_plan(services, context, body)
+            message, _ = await ask(services, plan, receive)
     except ClaudeProxyError as error:
         clean = clean_error(error, services.redactor, context)
         context.note_error(error, services.redactor)

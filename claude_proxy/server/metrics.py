@@ -46,6 +46,7 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "upstream_attempts": ("Requests sent to the upstream, those for its models included.", ()),
     "fallbacks": ("Requests that went on to a fallback, whether it answered or not.", ()),
     "upstream_reconnects": ("Attempts repeated because a kept connection had died.", ()),
+    "rate_uncounted": ("Requests let pass because the store of the rates did not answer.", ()),
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "request_duration_seconds": ("From a request's head to the end of its answer.", ("endpoint",)),
@@ -59,7 +60,7 @@ GAUGES: Mapping[str, str] = {
     "streams_in_flight": "Event streams that are open, or wait for the upstream's first event.",
     "workers": "Processes that serve.",
 }
-LIMITS = ("body", "concurrency", "entries")
+LIMITS = ("body", "concurrency", "entries", "rate_address", "rate_key")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_MODELS = 100

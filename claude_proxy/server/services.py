@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -13,6 +14,7 @@ from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.profiles import limited
 from claude_proxy.routing import Route, fall_back, route
+from claude_proxy.server.limits import build_rates
 from claude_proxy.server.metrics import Key, Metrics
 from claude_proxy.server.metrics_share import Share
 from claude_proxy.server.model_list import UpstreamModels
@@ -43,6 +45,7 @@ class Services:
         self._route = lru_cache(maxsize=256)(self._find_route)
         self.in_flight = 0
         self.streams = 0
+        self.rates = build_rates(settings)
         share = Share(settings.metrics_dir) if settings.metrics_dir else None
         self.metrics = Metrics(self, self._configured(), share)
 
@@ -93,6 +96,7 @@ class Services:
         return {
             ("upstream_attempts",): self.backend.attempts,
             ("upstream_reconnects",): self.backend.reconnects,
+            ("rate_uncounted",): self.rates.uncounted if self.rates else 0,
         }
 
     def live_gauges(self) -> dict[str, int]:
@@ -102,13 +106,16 @@ class Services:
         """Closes the connections to the upstream. The app can go on: they open again."""
         self.metrics.close()
         await self.backend.aclose()
+        if self.rates is not None:
+            await self.rates.aclose()
 
 
 def secrets_of(settings: Settings) -> list[str]:
     """Every configured value that must never show in a log or an answer."""
     keys = (settings.openai_api_key, settings.anthropic_api_key, settings.auth_key)
     named = (upstream.api_key for upstream in settings.upstreams.values())
-    return [
-        *(key.get_secret_value() for key in (*keys, *named) if key),
-        *settings.custom_headers.values(),
-    ]
+    values = [key.get_secret_value() for key in (*keys, *named) if key]
+    if settings.rate_limit_storage is not None:
+        password = urlsplit(settings.rate_limit_storage.get_secret_value()).password or ""
+        values += [password, unquote(password)]
+    return [*values, *settings.custom_headers.values()]

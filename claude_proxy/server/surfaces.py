@@ -57,13 +57,14 @@ async def messages(
 async def count_tokens(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    body = await read_json(context, receive, limit=services.settings.max_body_bytes)
-    request = anthropic_messages.decode_request(body, require_max_tokens=False)
-    if int(context.header(b"content-length") or _LONG_COUNT) < _LONG_COUNT:
-        count = estimate_tokens(request)
-    else:
-        # Megabytes take a second; others are served in between.
-        count = await asyncio.to_thread(estimate_tokens, request)
+    with services.slot():
+        body = await read_json(context, receive, limit=services.settings.max_body_bytes)
+        request = anthropic_messages.decode_request(body, require_max_tokens=False)
+        if int(context.header(b"content-length") or _LONG_COUNT) < _LONG_COUNT:
+            count = estimate_tokens(request)
+        else:
+            # Megabytes take a second; others are served in between.
+            count = await asyncio.to_thread(estimate_tokens, request)
     await send_json(send, 200, {"input_tokens": count})
 
 

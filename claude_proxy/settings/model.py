@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from claude_proxy.routing import Fallback, ModelMap
-from claude_proxy.settings import parse
+from claude_proxy.settings import parse, rates
 from claude_proxy.settings.base import UpstreamSettings
 from claude_proxy.settings.fields import (
     COUNT,
@@ -110,6 +110,10 @@ class Settings(UpstreamSettings):
         Count,
         Var("CLAUDE_PROXY_MAX_CONCURRENT", "Requests at a time per worker; more get 429.", COUNT),
     ] = 1000
+    rate_limit_per_key: rates.PerKey = None
+    rate_limit_per_address: rates.PerAddress = None
+    rate_limit_storage: rates.Storage = None
+    trusted_proxies: rates.TrustedProxies = ()
     metrics_dir: Annotated[
         Text | None,
         Var(

@@ -458,6 +458,23 @@ class TestWorkers:
         if start != "gunicorn with another":
             assert not list(tmp_path.iterdir()), "the folder goes with the server"
 
+    def test_two_workers_share_one_rate_through_redis(self, upstream, tmp_path):
+        from tests.parts import missing
+
+        redis = os.environ.get("TEST_REDIS_URL") or missing("TEST_REDIS_URL names no Redis")
+        environ = {
+            "TMPDIR": str(tmp_path),
+            "OPENAI_API_KEY": f"sk-{time.time_ns()}",
+            "CLAUDE_PROXY_RATE_LIMIT_STORAGE": redis,
+            "CLAUDE_PROXY_RATE_LIMIT_PER_KEY": "10/minute",
+        }
+        with workers(upstream, "claude_proxy", "--workers", "2", **environ) as (_, url):
+            statuses = [ask(url).status_code for _ in range(30)]
+            assert statuses == [200] * 10 + [429] * 20
+            assert eventually(
+                lambda: scrape(url).get('limit_hits_total{limit="rate_key"}') == 20, 10
+            )
+
 
 def still(url, name):
     try:
