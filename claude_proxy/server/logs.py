@@ -82,7 +82,7 @@ def _config(
 
 
 def _last(settings: Settings, stream: TextIO) -> list[Processor]:
-    """Tracebacks to text, the event to one line, and the keys out of that line."""
+    """Tracebacks to text, the keys out of every text, and the event to one line."""
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and stream.isatty()
     )
@@ -91,8 +91,8 @@ def _last(settings: Settings, stream: TextIO) -> list[Processor]:
         render = _render_json
     return [
         structlog.processors.format_exc_info,
-        render,
         _redact(Redactor(secrets_of(settings))),
+        render,
     ]
 
 
@@ -108,8 +108,23 @@ def _render_json(logger: Any, name: str, event: EventDict) -> str:
     return _encoder.encode(event).decode()
 
 
-def _redact(redactor: Redactor) -> Any:
-    def redact(logger: Any, name: str, line: str) -> str:
-        return redactor.clean(line)
+_OURS = frozenset({"request_id", "timestamp", "level"})
+_SCALARS = frozenset({int, float, bool, type(None)})
+_SHORT = 100
+
+
+def _redact(redactor: Redactor) -> Processor:
+    # Most texts of an access line come again and again: paths, models, kinds of errors.
+    seen = lru_cache(maxsize=1024)(redactor.clean)
+
+    def redact(logger: Any, name: str, event: EventDict) -> EventDict:
+        for key, value in event.items():
+            if type(value) in _SCALARS or key in _OURS:
+                continue
+            text = value if isinstance(value, str) else repr(value)
+            clean = seen(text) if len(text) <= _SHORT else redactor.clean(text)
+            if clean != text:
+                event[key] = clean
+        return event
 
     return redact
