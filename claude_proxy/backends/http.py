@@ -9,6 +9,7 @@ import io
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from weakref import WeakSet
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
@@ -164,14 +166,33 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        # mypy takes `partial` for invariant.
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
         self._used: WeakSet[asyncio.Protocol] = WeakSet()
 
     async def connect(self, *args: Any, **kwargs: Any) -> Connection:
         connection = await super().connect(*args, **kwargs)
-        if (protocol := connection.protocol) is not None:
+        while (protocol := connection.protocol) is not None and protocol.should_close:
+            # It got an answer that nobody had asked for, and would give it to this request.
+            connection.close()
+            connection = await super().connect(*args, **kwargs)
+        if protocol is not None:
             _reused.set(protocol in self._used)
             self._used.add(protocol)
         return connection
+
+
+class _Protocol(ResponseHandler):
+    """aiohttp's, but that whoever reads a body learns of each end of its connection.
+
+    When chunks are framed wrongly aiohttp closes the connection and leaves the reader waiting.
+    """
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        super().connection_lost(exc)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("broken framing"))
 
 
 class _AiohttpResponse:

@@ -276,7 +276,9 @@ async def _check_status(response: WireResponse, watch: Watch) -> None:
         return
     error = openai_chat.decode_error(status, await _read_some(response, watch, _MAX_ERROR_BYTES))
     passed = {
-        name: response.headers[name] for name in _PASSED_ERROR_HEADERS if name in response.headers
+        name: response.headers[name]
+        for name in _PASSED_ERROR_HEADERS
+        if 0 < len(response.headers.get(name, "")) <= _MAX_PASSED_VALUE
     }
     error.headers = {**error.headers, **passed, **_passed_headers(response)}
     raise error

@@ -100,6 +100,7 @@ def test_a_connection_is_used_again(transport, stream):
     assert wire.connections <= 3
 
 
+@pytest.mark.fault("stale")
 @TRANSPORTS
 def test_a_dead_connection_is_replaced_once_though_others_are_dead_too(transport):
     together = threading.Barrier(3)
@@ -123,6 +124,7 @@ def test_a_dead_connection_is_replaced_once_though_others_are_dead_too(transport
     assert wire.requests == before + 2
 
 
+@pytest.mark.fault("stale")
 @TRANSPORTS
 def test_a_fresh_connection_that_dies_is_not_tried_again(transport):
     wire = Wire(lambda client, number: False)
@@ -131,6 +133,7 @@ def test_a_fresh_connection_that_dies_is_not_tried_again(transport):
     assert (reply.status_code, wire.requests) == (502, 1)
 
 
+@pytest.mark.fault("stale")
 def test_half_an_answer_is_not_asked_for_again():
     def half(client, number):
         if number == 1:

@@ -34,6 +34,7 @@ def post(port, stream):
     return client
 
 
+@pytest.mark.fault("left")
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("phase", PHASES)
 def test_the_upstream_is_closed_within_a_second(server, upstream, phase, stream):
@@ -49,6 +50,7 @@ def test_the_upstream_is_closed_within_a_second(server, upstream, phase, stream)
     assert eventually(lambda: httpx.get(f"{live.url}/health").json()["in_flight"] == 0)
 
 
+@pytest.mark.fault("left")
 def test_a_hundred_cancels_leave_nothing_behind(server, upstream):
     upstream.play(PHASES["in the middle of the stream"])
     live = server()
@@ -60,6 +62,7 @@ def test_a_hundred_cancels_leave_nothing_behind(server, upstream):
     assert eventually(lambda: httpx.get(f"{live.url}/health").json()["in_flight"] == 0)
 
 
+@pytest.mark.fault("left")
 def test_one_client_leaving_does_not_touch_another(server, upstream):
     upstream.play(
         Reply(

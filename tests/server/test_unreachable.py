@@ -26,6 +26,7 @@ def told(reply):
     return reply.status_code, error["type"], error["message"]
 
 
+@pytest.mark.fault("refused")
 @EITHER
 @TRANSPORTS
 def test_an_upstream_without_tls_is_told(server, upstream, stream, transport):
@@ -36,6 +37,7 @@ def test_an_upstream_without_tls_is_told(server, upstream, stream, transport):
     assert message.startswith(f"TLS with {base_url} failed")
 
 
+@pytest.mark.fault("refused")
 @TRANSPORTS
 def test_a_host_that_has_no_address_is_told(server, transport, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
@@ -45,6 +47,7 @@ def test_a_host_that_has_no_address_is_told(server, transport, monkeypatch):
     assert "http://nothing.invalid" in message
 
 
+@pytest.mark.fault("refused")
 @EITHER
 def test_connecting_that_takes_too_long_is_504(stream):
     def never(request):

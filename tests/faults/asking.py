@@ -1,0 +1,188 @@
+"""A strict client of the proxy, and the proxy as a process whose memory can be read."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from claude_proxy.codecs.fold import MessageFold
+from tests.codecs.openai_chat.test_laws import assert_legal
+from tests.conftest import UPSTREAM_KEY
+from tests.upstream import eventually
+
+Json = dict[str, Any]
+
+HELLO: Json = {
+    "model": "claude-haiku-5-5",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "hi"}],
+}
+MIB = 1 << 20
+_PATIENCE = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the proxy, read to its end. `seconds`: how long that took."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    seconds: float
+
+    @property
+    def events(self) -> list[Json]:
+        """The stream's events, pings left out. Fails unless they obey the grammar."""
+        assert self.headers["content-type"].startswith("text/event-stream"), self.body[:500]
+        events = [event_of(part) for part in self.body.decode().split("\n\n")[:-1]]
+        assert self.body.endswith(b"\n\n")
+        said = [event for event in events if event["type"] != "ping"]
+        assert_legal(said)
+        return said
+
+    @property
+    def failure(self) -> tuple[int, str]:
+        """Status and error type. Fails unless the error has its full shape."""
+        if self.status == 200:
+            last = self.events[-1]
+        else:
+            assert self.headers["content-type"] == "application/json"
+            last = json.loads(self.body)
+        assert set(last) == {"type", "error", "request_id"}, last
+        assert last["type"] == "error" and last["error"]["message"]
+        assert re.fullmatch("req_[0-9a-f]{32}", last["request_id"])
+        assert last["request_id"] == self.headers["request-id"]
+        return self.status, last["error"]["type"]
+
+    @property
+    def told(self) -> str:
+        """The error's message."""
+        assert self.failure
+        last = self.events[-1] if self.status == 200 else json.loads(self.body)
+        message: str = last["error"]["message"]
+        return message
+
+    @property
+    def message(self) -> Json:
+        """The whole message, folded if it was streamed. Fails unless it is a success."""
+        assert self.status == 200, self.body[:500]
+        if self.headers["content-type"] == "application/json":
+            message: Json = json.loads(self.body)
+            return message
+        fold = MessageFold()
+        for event in self.events:
+            assert event["type"] != "error", event
+            fold.feed(event)  # type: ignore[arg-type]
+        return {**fold.message}
+
+    @property
+    def text(self) -> str:
+        """The text of a successful answer."""
+        return "".join(b["text"] for b in self.message["content"] if b["type"] == "text")
+
+
+def event_of(part: str) -> Json:
+    """One event of our stream, which is always two lines."""
+    name, data = part.split("\n")
+    event: Json = json.loads(data.removeprefix("data: "))
+    assert name == f"event: {event['type']}"
+    return event
+
+
+def ask(url: str, *, stream: bool = False, **more: Any) -> Answer:
+    """One request. Raises `httpx.RemoteProtocolError` for an answer that is cut off."""
+    body = {**HELLO, "stream": stream, **more}
+    begun = time.monotonic()
+    # Without TLS there is nothing to verify, and loading the certificates costs 30 ms.
+    with httpx.Client(trust_env=False, verify=False, timeout=_PATIENCE) as client:
+        reply = client.post(f"{url}/v1/messages", json=body)
+    return Answer(reply.status_code, reply.headers, reply.content, time.monotonic() - begun)
+
+
+def send_request(port: int, *, stream: bool, **more: Any) -> socket.socket:
+    """A request on a bare socket, for clients that do not wait for their answer."""
+    body = json.dumps({**HELLO, "stream": stream, **more}).encode()
+    head = (
+        "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    client = socket.create_connection(("127.0.0.1", port))
+    client.sendall(head.encode() + body)
+    return client
+
+
+def in_flight(url: str) -> int:
+    """Requests that the server is at, by its own count."""
+    with urllib.request.urlopen(f"{url}/livez", timeout=_PATIENCE) as answer:
+        return int(json.load(answer)["in_flight"])
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The real command on a loopback port. Its figures come from `/proc`."""
+
+    port: int
+    pid: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def peak(self) -> int:
+        """The highest resident size so far, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+@contextmanager
+def process(folder: Path, upstream: str, **environ: str) -> Iterator[Process]:
+    """`python -m claude_proxy` in front of `upstream`, with its log in `folder`."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    known = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "OPENAI_BASE_URL": f"{upstream}/v1",
+        "OPENAI_API_KEY": UPSTREAM_KEY,
+        "CLAUDE_PROXY_PORT": str(port),
+    }
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "claude_proxy"],
+            env={**known, **environ},
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        assert eventually(lambda: _is_up(port), _PATIENCE), log.read_text()
+        yield Process(port, running.pid, log)
+    finally:
+        running.kill()
+        running.wait()
+
+
+def _is_up(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
