@@ -158,6 +158,10 @@ async def reply_stream(
         forget_frames(silent)
         await _in_time(relay.finish(), silence)
     except ClaudeProxyError as error:
+        if decoder.finished and decoder.error is None:
+            # Silence after the finish as well: its timeout is shorter than the time to a ping.
+            await _in_time(relay.finish(), silence)
+            return
         if not stream.started:
             raise
         forget_frames(error)
