@@ -23,6 +23,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from claude_proxy.backends import Backend, WireRequest, WireResponse
+from claude_proxy.backends.inflate import readable
 from claude_proxy.errors import UpstreamError
 from claude_proxy.settings import is_loopback
 
@@ -97,7 +98,7 @@ class AiohttpBackend:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(request.url, error) from error
 
-    async def _send(self, request: WireRequest, *, fresh: bool = False) -> "_AiohttpResponse":
+    async def _send(self, request: WireRequest, *, fresh: bool = False) -> WireResponse:
         url, proxy = self._target(request.url)
         body = request.body
         response = await self._open(fresh).request(
@@ -108,7 +109,7 @@ class AiohttpBackend:
             allow_redirects=False,
             proxy=proxy,
         )
-        return _AiohttpResponse(response)
+        return readable(_AiohttpResponse(response))
 
     def _target(self, url: str) -> tuple[URL, str | None]:
         """The parsed URL and the proxy of the environment for it; there are few, so they stay."""
@@ -127,6 +128,7 @@ class AiohttpBackend:
                 connector=_Connector(limit=0, **kept),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
+                auto_decompress=False,
             )
         return self._sessions[fresh]
 
@@ -264,7 +266,7 @@ class HttpxBackend:
 
     async def _send(
         self, request: WireRequest, seen: "_Steps", *, fresh: bool = False
-    ) -> "_HttpxResponse":
+    ) -> WireResponse:
         client = self._open(fresh)
         outgoing = client.build_request(
             request.method,
@@ -273,7 +275,11 @@ class HttpxBackend:
             headers=dict(request.headers),
             extensions={"trace": seen},
         )
-        return _HttpxResponse(await client.send(outgoing, stream=True))
+        response = await client.send(outgoing, stream=True)
+        if response.is_stream_consumed:
+            # A transport from outside gave a whole answer, which httpx has inflated.
+            return _HttpxResponse(response, response.aiter_bytes())
+        return readable(_HttpxResponse(response, response.aiter_raw()))
 
     def _open(self, fresh: bool) -> httpx.AsyncClient:
         if fresh not in self._clients:
@@ -318,9 +324,9 @@ class _Steps:
 
 
 class _HttpxResponse:
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, parts: AsyncIterator[bytes]) -> None:
         self._response = response
-        self._parts = response.aiter_bytes()
+        self._parts = parts
         self._begun = self._ended = False
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
@@ -334,7 +340,7 @@ class _HttpxResponse:
         except StopAsyncIteration:
             self._ended = True
             raise
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except httpx.TransportError as error:
             raise UpstreamError("The upstream broke off its answer.") from error
         self._begun = True
         return data
