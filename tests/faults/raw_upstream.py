@@ -41,7 +41,7 @@ class Request:
 
     @property
     def stream(self) -> bool:
-        return bool(self.json.get("stream"))
+        return bool(self.body) and bool(self.json.get("stream"))
 
 
 class Connection:
