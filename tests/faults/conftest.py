@@ -78,6 +78,8 @@ def proxies(raw: RawUpstream) -> Iterator[Callable[..., Proxy]]:
                     "OPENAI_BASE_URL": f"{raw.url}/v1",
                     "OPENAI_API_KEY": UPSTREAM_KEY,
                     "CLAUDE_PROXY_REQUEST_TIMEOUT": "20",
+                    # It comes after the answer, when pytest may have closed what it captures in.
+                    "CLAUDE_PROXY_ACCESS_LOG": "false",
                 }
                 settings = load_settings(environ={**base, **environ}, trusted_folder=False)
                 known[key] = Proxy(stack.enter_context(running(settings)), raw)

@@ -130,6 +130,8 @@ class RawUpstream:
     """When the proxy left, by request, for acts that wait for it."""
     accepted: int = 0
     tls: ssl.SSLContext | None = None
+    greet: Callable[[Connection], None] | None = None
+    """Plays each new connection before its first request is read."""
 
     def __post_init__(self) -> None:
         self._act: Act = lambda connection, request: whole(connection, completion("ok"))
@@ -166,6 +168,8 @@ class RawUpstream:
                 sock = self.tls.wrap_socket(sock, server_side=True)
             connection = Connection(sock)
             with sock:
+                if self.greet is not None:
+                    self.greet(connection)
                 while (request := connection.read_request()) is not None:
                     with self._lock:
                         self.requests.append(request)
@@ -174,9 +178,11 @@ class RawUpstream:
 
 
 @contextlib.contextmanager
-def raw_serving(tls: ssl.SSLContext | None = None) -> Iterator[RawUpstream]:
+def raw_serving(
+    *, tls: ssl.SSLContext | None = None, greet: Callable[[Connection], None] | None = None
+) -> Iterator[RawUpstream]:
     """A `RawUpstream` on a free loopback port."""
-    upstream = RawUpstream(tls=tls)
+    upstream = RawUpstream(tls=tls, greet=greet)
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         scheme = "https" if tls else "http"
         upstream.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"

@@ -48,7 +48,7 @@ def test_a_closed_port_is_502(transport):
 
 @pytest.mark.fault("refused")
 def test_a_certificate_that_nobody_signed_is_502(transport, certificate):
-    with raw_serving(certificate) as upstream, elsewhere(upstream.url, transport) as live:
+    with raw_serving(tls=certificate) as upstream, elsewhere(upstream.url, transport) as live:
         for stream in (False, True):
             answer = ask(live.url, stream=stream)
             assert answer.failure == (502, "api_error")
