@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from claude_proxy.codecs.fold import MessageFold
-from tests.codecs.openai_chat.test_laws import assert_legal
+from tests.codecs.openai_chat.grammar import assert_legal
 from tests.conftest import UPSTREAM_KEY
 from tests.upstream import eventually
 

@@ -88,7 +88,7 @@ def proxies(raw: RawUpstream) -> Iterator[Callable[..., Proxy]]:
         yield get
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["aiohttp", pytest.param("httpx", marks=pytest.mark.slow)])
 def transport(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

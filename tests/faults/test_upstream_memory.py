@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 PART = b"a" * MIB
 
 
-@pytest.fixture
-def server(tmp_path, raw, transport):
+@pytest.fixture(params=["aiohttp", pytest.param("httpx", marks=pytest.mark.slow)])
+def server(tmp_path, raw, request):
     """A process of its own, warmed up: what it holds then is the base."""
     raw.play(well)
-    with process(tmp_path, raw.url, CLAUDE_PROXY_TRANSPORT=transport) as started:
+    with process(tmp_path, raw.url, CLAUDE_PROXY_TRANSPORT=request.param) as started:
         for stream in (False, True) * 5:
             assert ask(started.url, stream=stream).text == "fine"
         yield started
