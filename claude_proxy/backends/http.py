@@ -173,14 +173,18 @@ class _Connector(aiohttp.TCPConnector):
         self._used: WeakSet[asyncio.Protocol] = WeakSet()
 
     async def connect(self, *args: Any, **kwargs: Any) -> Connection:
-        connection = await super().connect(*args, **kwargs)
-        while (protocol := connection.protocol) is not None and protocol.should_close:
+        while True:
+            connection = await super().connect(*args, **kwargs)
+            protocol = connection.protocol
+            if protocol is None:
+                return connection
+            reused = protocol in self._used
+            if not (reused and protocol.should_close):
+                break
             # It got an answer that nobody had asked for, and would give it to this request.
             connection.close()
-            connection = await super().connect(*args, **kwargs)
-        if protocol is not None:
-            _reused.set(protocol in self._used)
-            self._used.add(protocol)
+        _reused.set(reused)
+        self._used.add(protocol)
         return connection
 
 

@@ -160,6 +160,7 @@ async def reply_stream(
     except ClaudeProxyError as error:
         if decoder.finished and decoder.error is None:
             # Silence after the finish as well: its timeout is shorter than the time to a ping.
+            forget_frames(error)
             await _in_time(relay.finish(), silence)
             return
         if not stream.started:

@@ -89,6 +89,7 @@ def test_bombs_of_256_mib_cost_less_than_96(server, raw):
     assert ask(server.url).text == "fine"
 
 
+@pytest.mark.slow
 @pytest.mark.fault("bomb")
 def test_a_bomb_in_the_list_of_models_is_no_list(server, raw):
     before = server.peak()
@@ -120,6 +121,7 @@ def huge_error(connection, request):
         connection.send(PART)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("huge-answer")
 def test_answers_over_64_mib_are_502_and_cost_less_than_96(server, raw):
     before = server.peak()

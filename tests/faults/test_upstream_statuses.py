@@ -181,6 +181,7 @@ def no_key_in(answer):
     return UPSTREAM_KEY not in answer.body.decode() + str(answer.headers.raw)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("echoed-key")
 def test_a_key_is_masked_in_the_log_of_a_process_at_debug(tmp_path, raw, transport):
     environ = {"CLAUDE_PROXY_LOG_LEVEL": "DEBUG", "CLAUDE_PROXY_TRANSPORT": transport}
