@@ -125,7 +125,7 @@ def test_an_upstream_that_does_not_read_is_closed_too(proxies, transport):
 
     def deaf(connection):
         connection.sock.recv(1024)
-        time.sleep(1)  # meanwhile the client leaves
+        time.sleep(0.6)  # meanwhile the client leaves
         upstream.note_left(connection, timeout=5)
 
     with raw_serving(greet=deaf) as upstream:

@@ -103,6 +103,7 @@ def test_silence_after_the_first_ping_is_an_error_event(proxies, raw):
     assert raw.wait_left(2) and len(raw.requests) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.fault("hang")
 def test_early_hints_without_end_are_no_answer(impatient, raw):
     def hint(connection, request):
@@ -162,6 +163,7 @@ def texts(answer):
     return [delta["text"] for delta in deltas]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("stall")
 def test_silence_in_a_whole_answer_is_504(impatient, raw):
     def stall(connection, request):
