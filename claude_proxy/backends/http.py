@@ -195,7 +195,7 @@ class _Protocol(ResponseHandler):
     """
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        body = self._payload
+        body = getattr(self, "_payload", None)  # private, so perhaps not there some day
         super().connection_lost(exc)
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError("broken framing"))
