@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 
 from tests.upstream import Upstream, eventually, serving
 
@@ -39,14 +38,13 @@ def settings_for(upstream: Upstream, **environ: str) -> "Settings":
 def running(settings: "Settings") -> Iterator[LiveServer]:
     """`create_app(settings)` as the command serves it, in a thread, on a free port."""
     from claude_proxy.server.app import create_app
-    from claude_proxy.server.runner import uvicorn_options
+    from claude_proxy.server.runner import server_for
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     # asyncio sets this for sockets of protocol 6 only, and `create_server` makes one of 0.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port = listener.getsockname()[1]
-    options = {**uvicorn_options(settings), "timeout_graceful_shutdown": 2}
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), **options))
+    server = server_for(create_app(settings), settings, ceiling=min(1.0, settings.drain_seconds))
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listener])), name="server", daemon=True
     )
@@ -56,7 +54,7 @@ def running(settings: "Settings") -> Iterator[LiveServer]:
         assert server.started, "the server did not start"
         yield LiveServer(f"http://127.0.0.1:{port}", port)
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(20)
         listener.close()
 

@@ -42,6 +42,7 @@ def create_app(
     # A redirect would lose the body and, for model discovery, counts as a failure.
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.drain = services.drain
     app.state.aclose = services.aclose
     return app
 

@@ -49,24 +49,27 @@ async def root(
 
 
 def _state(services: Services) -> Json:
+    draining = services.drain.draining
     return {
-        "status": "ok",
+        "status": "draining" if draining else "ok",
         "version": __version__,
         "uptime_seconds": round(time.monotonic() - _STARTED, 1),
         "in_flight": services.in_flight,
-        "draining": False,
+        "draining": draining,
     }
 
 
 async def health(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    await send_json(send, 200, _state(services))
+    """Readiness: load balancers stop sending new requests to a server that drains."""
+    await send_json(send, 503 if services.drain.draining else 200, _state(services))
 
 
 async def livez(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
+    """Liveness: a server that drains must not be killed for it."""
     timestamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     await send_json(send, 200, {**_state(services), "timestamp": timestamp})
 

@@ -112,7 +112,7 @@ async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message
     """The whole answer and the upstream's headers for the client. Raises `UpstreamError`."""
     response: WireResponse | None = None
     try:
-        async with Watch(receive, silence=services.settings.request_timeout) as watch:
+        async with services.watch(receive) as watch:
             response = await services.backend.send(plan.wire)
             watch.heard()
             await _check_status(response, watch)
@@ -152,7 +152,7 @@ async def reply_stream(
     silence = services.settings.request_timeout
     services.streams += 1
     try:
-        async with AsyncExitStack() as stack, Watch(receive, silence=silence) as watch:
+        async with AsyncExitStack() as stack, services.watch(receive) as watch:
             await relay.run(watch, stack)
     except SilenceAfterFinish as silent:
         forget_frames(silent)

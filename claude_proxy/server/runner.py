@@ -15,14 +15,19 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from claude_proxy.server.protocol import Protocol
+from claude_proxy.server.drain import drain_of
+from claude_proxy.server.life import Server
+from claude_proxy.server.protocol import KEEP_ALIVE, Protocol
 from claude_proxy.settings import Settings
 
 BACKLOG = 2048
+# The system's limit where it has none of descriptors.
+_NO_LIMIT = 1 << 16
+_OWN_FILES = 64  # logs, libraries, the event loop, name look-ups
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
 
-def uvicorn_options(settings: Settings) -> dict[str, Any]:
+def uvicorn_options() -> dict[str, Any]:
     """httptools costs a third of h11; a websocket upgrade of a POST would hang the request."""
     return {
         "http": Protocol,
@@ -32,9 +37,42 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "proxy_headers": False,
         "log_config": None,
-        "backlog": BACKLOG,
-        "timeout_graceful_shutdown": max(1, round(settings.drain_seconds)),
+        "backlog": backlog(),
+        "timeout_keep_alive": KEEP_ALIVE,
     }
+
+
+def server_for(
+    app: ASGIApp, settings: Settings, config: uvicorn.Config | None = None, **more: Any
+) -> Server:
+    """A server for the app, which may be any ASGI app; ours hears of the server's end."""
+    config = config or uvicorn.Config(app, **uvicorn_options())
+    most = most_connections()
+    return Server(config, settings, drain=drain_of(app), most_connections=most, **more)
+
+
+def _file_limit() -> int:
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 < soft < _NO_LIMIT:
+            return soft
+    return _NO_LIMIT
+
+
+def backlog() -> int:
+    """Connections that may wait to be accepted. A whole backlog is accepted in one go."""
+    return min(BACKLOG, _file_limit() // 4)
+
+
+def most_connections() -> int:
+    """So many that each may have one to the upstream, and a whole backlog still fits.
+
+    Beyond the limit of descriptors uvloop closes new connections without a word, asyncio logs a
+    traceback for each that waits, and the upstream cannot be reached for those that are served.
+    """
+    return max(1, (_file_limit() - backlog() - _OWN_FILES) // 2)
 
 
 def raise_file_limit() -> None:
@@ -66,14 +104,13 @@ def serve(app: ASGIApp, settings: Settings, sock: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM; running answers get `drain_seconds` to finish."""
     raise_file_limit()
     tune_memory()
-    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options(settings)))
-    server.run(sockets=[sock])
+    server_for(app, settings).run(sockets=[sock])
 
 
 @contextlib.contextmanager
 def serving(app: ASGIApp, settings: Settings, sock: socket.socket) -> Iterator[str]:
     """Serves from a thread while the `with` block runs; gives the base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, **uvicorn_options(settings)))
+    server = server_for(app, settings)
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -93,5 +130,5 @@ def serving(app: ASGIApp, settings: Settings, sock: socket.socket) -> Iterator[s
     try:
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join()

@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 import httpx
+from starlette.types import Receive
 
 from claude_proxy.backends import Backend
 from claude_proxy.backends.http import build
@@ -14,12 +15,14 @@ from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.profiles import limited
 from claude_proxy.routing import Route, fall_back, route
+from claude_proxy.server.drain import Drain
 from claude_proxy.server.limits import build_rates
 from claude_proxy.server.metrics import Key, Metrics
 from claude_proxy.server.metrics_share import Share
 from claude_proxy.server.model_list import UpstreamModels
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.upstream import upstreams
+from claude_proxy.server.watch import Watch
 from claude_proxy.settings import Settings
 from claude_proxy.settings.upstreams import DEFAULT
 
@@ -45,6 +48,7 @@ class Services:
         self._route = lru_cache(maxsize=256)(self._find_route)
         self.in_flight = 0
         self.streams = 0
+        self.drain = Drain()
         self.rates = build_rates(settings)
         share = Share(settings.metrics_dir) if settings.metrics_dir else None
         self.metrics = Metrics(self, self._configured(), share)
@@ -74,9 +78,17 @@ class Services:
     def _limited(self, found: Route) -> Route:
         return replace(found, profile=limited(found.profile, self.settings.max_tokens_limit))
 
+    def watch(self, receive: Receive) -> Watch:
+        """Around a request's wait for the upstream."""
+        return Watch(receive, silence=self.settings.request_timeout, drain=self.drain)
+
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """One request's place among `max_concurrent`; 429 at once when all are taken."""
+        """One request's place among `max_concurrent`; 429 at once when all are taken.
+
+        503 when the server is about to end.
+        """
+        self.drain.check()
         if self.in_flight >= self.settings.max_concurrent:
             raise ClaudeProxyError(
                 f"This server is serving {self.in_flight} requests, its limit "

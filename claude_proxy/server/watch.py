@@ -13,6 +13,7 @@ from typing import Self
 from starlette.types import Receive
 
 from claude_proxy.errors import UpstreamError
+from claude_proxy.server.drain import Drain
 
 
 class ClientGone(Exception):
@@ -32,15 +33,17 @@ _LISTEN_AFTER = 0.05
 
 
 class Watch:
-    """`async with Watch(receive, silence=300) as watch:` around one request's work.
+    """`async with Watch(receive, silence=300, drain=drain) as watch:` around a request's work.
 
     `silence`: seconds without a byte from the upstream after which it is given up (504).
+    `drain`: what interrupts the work when the server must end.
     Call `heard()` for each upstream read and `spoke()` for each write to the client.
     """
 
-    def __init__(self, receive: Receive, *, silence: float) -> None:
+    def __init__(self, receive: Receive, *, silence: float, drain: Drain) -> None:
         self._receive = receive
         self._silence = silence
+        self._running = drain.running
         self._on_beat: Callable[[], None] | None = None
         self._blocked: Callable[[], bool] = bool
         self._beat_after = silence
@@ -83,6 +86,7 @@ class Watch:
             raise RuntimeError("A watch interrupts the task that it runs in.")
         self._task = task
         self._schedule()
+        self._running.add(self)
         return self
 
     async def __aexit__(
@@ -92,6 +96,7 @@ class Watch:
         traceback: TracebackType | None,
     ) -> None:
         # No await in here: a disconnect that the last write itself caused must not count.
+        self._running.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

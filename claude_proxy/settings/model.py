@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from claude_proxy.routing import Fallback, ModelMap
-from claude_proxy.settings import parse, rates
+from claude_proxy.settings import guards, parse, rates
 from claude_proxy.settings.base import UpstreamSettings
 from claude_proxy.settings.fields import (
     COUNT,
@@ -102,6 +102,8 @@ class Settings(UpstreamSettings):
             POSITIVE_SECONDS,
         ),
     ] = 10.0
+    header_timeout: guards.HeaderTimeout = 10.0
+    body_timeout: guards.BodyTimeout = 30.0
     max_body_bytes: Annotated[
         Count,
         Var("CLAUDE_PROXY_MAX_BODY_BYTES", "Largest request body, in bytes.", COUNT),
@@ -127,7 +129,7 @@ class Settings(UpstreamSettings):
         Seconds,
         Var(
             "CLAUDE_PROXY_DRAIN_SECONDS",
-            "Seconds that running answers get to finish after SIGTERM.",
+            "Seconds from SIGTERM until answers that still run are ended.",
             SECONDS,
         ),
     ] = 30.0
