@@ -9,6 +9,7 @@ Ctrl-C begins with the second step; a second one is the ceiling.
 """
 
 import asyncio
+import contextlib
 import signal
 import socket
 import time
@@ -24,6 +25,7 @@ from claude_proxy.settings import Settings
 
 NOT_READY_SECONDS = 2.0
 _TICK = 0.1
+_TICKS_A_DAY = 864_000
 _NOTIFY_EVERY = 1.0
 _LAST_WORDS_SECONDS = 1.0
 _TASKS_SECONDS = 0.5
@@ -52,6 +54,8 @@ class Server(uvicorn.Server):
         self._closes_at: float | None = None
         self._ends_at: float | None = None
         self._notified_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._captured_signals.append(sig)
@@ -72,6 +76,19 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Begins the end, with its second step; from any thread or signal handler."""
         self.should_exit = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def main_loop(self) -> None:
+        """uvicorn's, but that `stop` does not have to wait for the next tick."""
+        self._loop = asyncio.get_running_loop()
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % _TICKS_A_DAY
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._woken.wait()
+            self._woken.clear()
 
     async def on_tick(self, counter: int) -> bool:
         self.connections.tick()
