@@ -36,9 +36,9 @@ class Drain:
         return len(running)
 
 
-def stopping(message: str) -> ClaudeProxyError:
+def stopping(message: str, *, limit: str | None = None) -> ClaudeProxyError:
     """503: another server, or this one after its restart, will serve the client's next try."""
-    return ClaudeProxyError(message, status=503, headers={"retry-after": "1"})
+    return ClaudeProxyError(message, status=503, headers={"retry-after": "1"}, limit=limit)
 
 
 def drain_of(app: object) -> Drain:

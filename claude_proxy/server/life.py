@@ -34,7 +34,8 @@ log = structlog.get_logger("claude_proxy.life")
 
 
 class Server(uvicorn.Server):
-    """Mutable. `most_connections`: more are refused. `ceiling`: in place of `drain_seconds`."""
+    """Mutable. `most_connections`: more are refused, and `hit` is told so.
+    `ceiling`: in place of `drain_seconds`."""
 
     def __init__(
         self,
@@ -43,10 +44,11 @@ class Server(uvicorn.Server):
         *,
         drain: Drain,
         most_connections: int,
+        hit: Callable[[str], None],
         ceiling: float | None = None,
     ) -> None:
         super().__init__(config)
-        self.connections = Connections(settings, most=most_connections)
+        self.connections = Connections(settings, most=most_connections, hit=hit)
         self.server_state = self.connections
         self._drain = drain
         self._ceiling = settings.drain_seconds if ceiling is None else ceiling

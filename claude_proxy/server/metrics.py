@@ -60,7 +60,10 @@ GAUGES: Mapping[str, str] = {
     "streams_in_flight": "Event streams that are open, or wait for the upstream's first event.",
     "workers": "Processes that serve.",
 }
-LIMITS = ("body", "concurrency", "entries", "rate_address", "rate_key")
+LIMITS = (
+    *("body", "body_timeout", "concurrency", "connections", "entries"),
+    *("header_timeout", "headers", "rate_address", "rate_key"),
+)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_MODELS = 100

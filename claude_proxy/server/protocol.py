@@ -6,6 +6,7 @@ the clock that they share, so a request pays for no timer of its own.
 
 import time
 from asyncio import AbstractEventLoop, Transport
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -43,8 +44,10 @@ log = structlog.get_logger("claude_proxy.connections")
 class Connections(ServerState):
     """What the connections of one server share, and the watch over them. Mutable."""
 
-    def __init__(self, settings: Settings, *, most: int) -> None:
+    def __init__(self, settings: Settings, *, most: int, hit: Callable[[str], None]) -> None:
+        """`most` connections; `hit` is told the name of each limit that refuses somebody."""
         super().__init__()
+        self.hit = hit
         self.header_timeout = settings.header_timeout
         self.body_timeout = settings.body_timeout
         self.max_discarded = 2 * settings.max_body_bytes
@@ -103,7 +106,10 @@ class Protocol(HttpToolsProtocol):
         if len(self.connections) > self._shared.most:
             self._shared.refused += 1
             self.refuse(
-                stopping("This server has as many connections as it can hold. Try again."),
+                stopping(
+                    "This server has as many connections as it can hold. Try again.",
+                    limit="connections",
+                ),
                 quiet=True,
             )
 
@@ -185,7 +191,7 @@ class Protocol(HttpToolsProtocol):
 
     def _too_slow(self, message: str) -> None:
         if self._got:
-            self.refuse(RequestError(message, status=408))
+            self.refuse(RequestError(message, status=408, limit="header_timeout"))
         else:
             self.transport.close()
 
@@ -208,6 +214,7 @@ class Protocol(HttpToolsProtocol):
                     f"The request's body was {limit:g} seconds late, at {MIN_BODY_RATE:,} bytes "
                     "a second.",
                     status=408,
+                    limit="body_timeout",
                 )
             )
 
@@ -250,6 +257,8 @@ class Protocol(HttpToolsProtocol):
         """Answers without the app, and closes; never into the middle of another answer."""
         may_answer = self._may_answer()
         self._phase = _DEAF
+        if error.limit is not None:
+            self._shared.hit(error.limit)
         if not quiet:
             log.info("request_refused", status=error.status, reason=error.message)
         if may_answer:
@@ -285,4 +294,4 @@ async def _nowhere(message: Message) -> None:
 
 
 def _too_large(how: str) -> RequestError:
-    return RequestError(f"The request's headers {how}.", status=431)
+    return RequestError(f"The request's headers {how}.", status=431, limit="headers")

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from claude_proxy.server.drain import drain_of
 from claude_proxy.server.life import Server
 from claude_proxy.server.protocol import KEEP_ALIVE, Protocol
+from claude_proxy.server.services import Services
 from claude_proxy.settings import Settings
 
 BACKLOG = 2048
@@ -48,7 +49,13 @@ def server_for(
     """A server for the app, which may be any ASGI app; ours hears of the server's end."""
     config = config or uvicorn.Config(app, **uvicorn_options())
     most = most_connections()
-    return Server(config, settings, drain=drain_of(app), most_connections=most, **more)
+    services = getattr(getattr(app, "state", None), "services", None)
+    hit = services.metrics.hit if isinstance(services, Services) else _ignore
+    return Server(config, settings, drain=drain_of(app), most_connections=most, hit=hit, **more)
+
+
+def _ignore(limit: str) -> None:
+    """For an app that is not ours, and counts nothing."""
 
 
 def _file_limit() -> int:

@@ -339,3 +339,16 @@ def test_idle_connections_are_kept_and_then_closed(server, monkeypatch):
     begun = time.monotonic()
     assert read_until(client) == b""
     assert 0.3 < time.monotonic() - begun < 4
+
+
+@pytest.mark.fault("slow-request", "huge-headers")
+def test_refusals_without_a_request_are_counted(server):
+    live = server(**QUICK)
+    for sent in (HEAD, HEAD + b"a: b\r\n" * 101 + b"\r\n"):
+        client = connect(live.port)
+        client.sendall(sent)
+        read_until(client)
+    text = httpx.get(f"{live.url}/metrics").text
+    for limit in ("header_timeout", "headers"):
+        count = text.partition(f'claude_proxy_limit_hits_total{{limit="{limit}"}} ')[2]
+        assert float(count.split("\n")[0]) >= 1
