@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,9 @@ def test_composed_service_comes_back_and_is_watched() -> None:
     assert found["init"] is True
     assert found["healthcheck"]["test"][1:] == json.loads(last("HEALTHCHECK").split("CMD ")[1])
     assert found["env_file"] == [{"path": ".env", "required": False}]
+
+
+def test_the_core_stays_small() -> None:
+    assert (
+        len(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]) <= 12
+    )
