@@ -4,7 +4,8 @@ import pytest
 
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
-from claude_proxy.routing import ModelMap, Route, route
+from claude_proxy.profiles import GENERIC, profile_for
+from claude_proxy.routing import Fallback, ModelMap, Route, fall_back, route
 
 BASE_URL = "https://api.openai.com/v1"
 MODELS = ModelMap("big-1", "middle-1", "small-1")
@@ -116,3 +117,25 @@ def test_the_upstream_is_named() -> None:
     named = route(peek, MODELS, base_url=BASE_URL, upstream="local")
     assert isinstance(named, Route)
     assert (named.upstream, route(peek, MODELS, base_url=BASE_URL).upstream) == ("local", "default")
+
+
+FIRST = Route("default", "gpt-4o", GENERIC, "sonnet to MIDDLE")
+
+
+def test_a_fallback_names_what_it_stands_in_for() -> None:
+    found = fall_back(FIRST, Fallback("backup", "llama"), base_url="http://127.0.0.1:1/v1")
+    assert found is not None
+    assert (found.upstream, found.model) == ("backup", "llama")
+    assert found.reason == "sonnet to MIDDLE, fallback for gpt-4o@default"
+
+
+def test_a_fallback_without_a_model_keeps_it() -> None:
+    url = "https://api.openai.com/v1"
+    found = fall_back(FIRST, Fallback("backup", None), base_url=url)
+    assert found is not None and found.model == "gpt-4o"
+    assert found.profile == profile_for(url, "gpt-4o")
+
+
+def test_a_fallback_to_the_same_place_is_none() -> None:
+    assert fall_back(FIRST, Fallback("default", "gpt-4o"), base_url="http://h/v1") is None
+    assert fall_back(FIRST, Fallback("default", None), base_url="http://h/v1") is None
