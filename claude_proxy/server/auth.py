@@ -67,7 +67,7 @@ class Guard:
         if not self._local_only:
             return
         host = context.header(b"host")
-        if host and _host_name(host) not in self._hosts:
+        if _host_name(host) not in self._hosts:
             raise ClaudeProxyError(
                 "This Host is not allowed. Name it in CLAUDE_PROXY_ALLOWED_HOSTS, or set "
                 "CLAUDE_PROXY_AUTH_KEY.",
@@ -76,8 +76,10 @@ class Guard:
             )
 
     def _check_origin(self, scope: Scope, context: Context) -> None:
+        if b"origin" not in context.headers:
+            return
         origin = context.header(b"origin")
-        if not origin or origin in self._origins:
+        if origin in self._origins:
             return
         own = f"{scope.get('scheme', 'http')}://{context.header(b'host')}"
         if origin.lower() != own.lower() or not self._own_origin_is_safe(context):

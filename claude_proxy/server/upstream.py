@@ -83,7 +83,7 @@ class Upstream:
         """
         if self._key is not None:
             return self._key
-        usable = [key for key in client_keys if not key.startswith("sk-ant-") and not oauth]
+        usable = [key for key in client_keys if "sk-ant-" not in key.lower() and not oauth]
         if not usable:
             raise ClaudeProxyError(
                 "This is an Anthropic credential, and the upstream is not Anthropic, so it was "

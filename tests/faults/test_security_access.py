@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -329,3 +330,27 @@ def test_what_a_foreign_page_can_post_unasked_is_415(web, keyless, quiet_upstrea
     assert reply.status_code == 415
     assert reply.json()["error"]["type"] == "invalid_request_error"
     assert not quiet_upstream.requests
+
+
+@pytest.mark.fault("mixed-keys")
+@pytest.mark.parametrize(
+    "key", ["SK-ANT-api03-abcdefgh", "Bearer sk-ant-abcdefgh", "'sk-ant-abcdefgh'"]
+)
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+def test_anthropics_keys_go_nowhere_however_they_are_written(server, upstream, key, header):
+    live = server(OPENAI_API_KEY="")
+    value = key if header == "x-api-key" else f"Bearer {key}"
+    reply = httpx.post(f"{live.url}/v1/messages", json=HELLO, headers={header: value})
+    assert reply.status_code == 401 and upstream.posts == []
+
+
+@pytest.mark.fault("rebinding")
+@pytest.mark.parametrize("line", [b"", b"host:\r\n", b"host: localhost\r\norigin:\r\n"])
+def test_no_host_and_an_empty_origin_are_foreign(server, upstream, line):
+    live = server()
+    body = json.dumps(HELLO).encode()
+    head = b"POST /v1/messages HTTP/1.1\r\ncontent-type: application/json\r\n" + line
+    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as client:
+        client.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert client.recv(4096).startswith(b"HTTP/1.1 403")
+    assert upstream.posts == []
