@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import UPSTREAM_KEY, LiveServer, running
 from tests.faults.asking import Answer, ask, in_flight
 from tests.faults.raw_upstream import Act, RawUpstream, raw_serving, well
-from tests.upstream import eventually
+from tests.upstream import Upstream, eventually, serving
 
 SILENCE = 0.6
 """Seconds after which the impatient proxies give a silent upstream up."""
@@ -112,3 +113,17 @@ def stream(request: pytest.FixtureRequest) -> bool:
     """Whether the client asks for a stream."""
     streamed: bool = request.param
     return streamed
+
+
+@pytest.fixture(scope="module")
+def quiet_upstream() -> Iterator[Upstream]:
+    """An upstream for the tests of one module, which clear its requests themselves."""
+    with serving(Upstream()) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[httpx.Client]:
+    """A client that no proxy of the environment gets between."""
+    with httpx.Client(timeout=30, trust_env=False) as started:
+        yield started

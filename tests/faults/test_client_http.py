@@ -6,17 +6,11 @@ import pytest
 
 from tests.conftest import LiveServer, running, settings_for
 from tests.faults.raw_client import HELLO, Heard, chunked, exchange, request
-from tests.upstream import Upstream, serving
+from tests.upstream import Upstream
 
 GET = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 SECONDS = 4
 EVIL = b"x-injected"
-
-
-@pytest.fixture(scope="module")
-def quiet_upstream() -> Iterator[Upstream]:
-    with serving(Upstream()) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,11 @@ import pytest
 from tests.conftest import UPSTREAM_KEY, LiveServer, running, settings_for
 from tests.faults.bodies import HELLO
 from tests.faults.raw_client import exchange, request
-from tests.upstream import Received, Reply, Upstream, completion, serving, text_stream
+from tests.upstream import Received, Reply, Upstream, completion, text_stream
 
 AUTH = "sk-proxy-secret-0123456789"
 BASIC = base64.b64encode(f"user:{AUTH}".encode())
 KEY = AUTH.encode()
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30, trust_env=False) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def quiet_upstream() -> Iterator[Upstream]:
-    with serving(Upstream()) as started:
-        yield started
 
 
 @pytest.fixture(autouse=True)

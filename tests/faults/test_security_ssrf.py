@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 
 from tests.conftest import LiveServer, running, settings_for
@@ -16,18 +15,6 @@ METADATA = "http://169.254.169.254/latest/meta-data/iam"
 
 @pytest.fixture(scope="module")
 def decoy() -> Iterator[Upstream]:
-    with serving(Upstream()) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30, trust_env=False) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def quiet_upstream() -> Iterator[Upstream]:
     with serving(Upstream()) as started:
         yield started
 
