@@ -1,12 +1,11 @@
 """The client leaves, in any phase: the upstream request is closed within a second."""
 
-import json
-import socket
 import time
 
 import httpx
 import pytest
 
+from tests.faults.asking import send_request
 from tests.upstream import Reply, eventually
 
 HELLO = {
@@ -24,14 +23,7 @@ PHASES = {
 
 
 def post(port, stream):
-    body = json.dumps({**HELLO, "stream": stream}).encode()
-    head = (
-        "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n\r\n"
-    )
-    client = socket.create_connection(("127.0.0.1", port))
-    client.sendall(head.encode() + body)
-    return client
+    return send_request(port, stream=stream)
 
 
 @pytest.mark.fault("left")
