@@ -1,13 +1,18 @@
 # syntax=docker/dockerfile:1
 
-# Wheels are made here, so that the image that runs holds no compiler and no cache.
+# Installed here, so that the image that runs holds no build tool and no cache. Wheels of the lock
+# alone; the last step reaches no registry, so it fails where the lock lacks what the package needs.
 FROM python:3.12-slim AS build
 WORKDIR /src
+COPY requirements.txt requirements-build.txt ./
+RUN python -m venv /opt/venv && python -m venv /opt/build \
+    && /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.txt \
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY claude_proxy ./claude_proxy
-RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[production,redis]' \
-    && python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --no-index --find-links /wheels 'claude-proxy[production,redis]'
+RUN /opt/build/bin/python -m hatchling build -t wheel -d /opt/wheels \
+    && /opt/venv/bin/pip install --no-cache-dir --no-index --find-links /opt/wheels 'claude-proxy[production,redis]' \
+    && /opt/venv/bin/pip check
 
 FROM python:3.12-slim
 COPY --from=build /opt/venv /opt/venv
