@@ -1,4 +1,7 @@
-"""Our server as a process of its own, and clients that speak HTTP on bare sockets."""
+"""Our server as a process of its own, and clients that speak HTTP on bare sockets.
+
+The figures of a process come from Linux's `/proc`.
+"""
 
 import json
 import os
@@ -8,14 +11,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 
 from tests.conftest import UPSTREAM_KEY
-from tests.upstream import Json, Upstream, eventually
+from tests.upstream import Json, eventually
 
 HELLO: Json = {
     "model": "claude-haiku-5-5",
@@ -23,16 +27,24 @@ HELLO: Json = {
     "messages": [{"role": "user", "content": "hi"}],
 }
 PATIENCE = 30.0  # seconds; far above what any of this takes
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A server in a process group of its own. `url` has no slash at its end."""
+    """A server in a process group of its own. `url` has no slash at its end.
+
+    `output`: the file that holds what it wrote to both standard streams.
+    """
 
     popen: "subprocess.Popen[bytes]"
     url: str
     port: int
     output: Path
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
 
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
@@ -40,16 +52,40 @@ class Process:
     def wait(self) -> int:
         return self.popen.wait(PATIENCE)
 
+    def end(self) -> int:
+        """Its status after SIGTERM."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
     def log(self) -> str:
         return self.output.read_text("utf-8", "replace")
 
     def group(self) -> list[int]:
         """The living processes that it is made of."""
-        return sorted(pid for pid in processes() if group_of(pid) == self.popen.pid)
+        return sorted(pid for pid in processes() if group_of(pid) == self.pid)
 
     def health(self) -> Json:
         found: Json = httpx.get(f"{self.url}/health").json()
         return found
+
+    def forget_peak(self) -> None:
+        """The peak counts anew from the memory of now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def peak(self) -> int:
+        """The most resident memory since the start or `forget_peak`, in bytes."""
+        return self._memory("VmHWM")
+
+    def resident(self) -> int:
+        return self._memory("VmRSS")
+
+    def _memory(self, name: str) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
+        return int(line.split()[1]) * 1024
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
 
 def processes() -> Iterator[int]:
@@ -78,53 +114,70 @@ def healthy(url: str) -> bool:
         return False
 
 
-COMMAND = ("-m", "claude_proxy", "--host", "127.0.0.1", "--port", "{port}")
+SERVE = ("--host", "127.0.0.1", "--port", "{port}")
+COMMAND = ("-m", "claude_proxy", *SERVE)
 GUNICORN = (
     *("-m", "gunicorn", "claude_proxy.main:app", "--no-control-socket"),
     *("-k", "claude_proxy.server.worker.Worker", "--bind", "127.0.0.1:{port}"),
 )
 
 
+class Target(Protocol):
+    """What a server is put in front of."""
+
+    url: str
+
+
 @contextmanager
 def started(
-    upstream: Upstream,
+    upstream: Target | None,
     *words: str,
     argv: tuple[str, ...] = COMMAND,
     port: int = 0,
     files: int | None = None,
+    folder: Path | None = None,
     **environ: str,
 ) -> Iterator[Process]:
-    """`python ARGV WORDS`, ready to serve. `files`: its limit of descriptors."""
+    """`python ARGV WORDS`, ready to serve; killed with all its children at the block's end.
 
-    def prepare() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if files is not None:
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-
+    `folder` is its home and where it writes; `files` its limit of descriptors. Without an
+    `upstream` it knows of none and has no key.
+    """
     port = port or free_port()
-    known = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": UPSTREAM_KEY}
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "output"
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
+        output = Path(home, "output.log")
+        known = {"PATH": os.environ["PATH"], "HOME": str(home)}
+        if upstream is not None:
+            known |= {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": UPSTREAM_KEY}
         with output.open("wb") as file:
             popen = subprocess.Popen(
-                [sys.executable, *(word.format(port=port) for word in (*argv, *words))],
-                env={"PATH": os.environ["PATH"], "HOME": folder, **known, **environ},
-                cwd=folder,
+                [sys.executable, *(word.replace("{port}", str(port)) for word in (*argv, *words))],
+                env={**known, **environ},
+                cwd=home,
+                stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
-                preexec_fn=prepare,
+                preexec_fn=lambda: _prepare(files),
             )
         process = Process(popen, f"http://127.0.0.1:{port}", port, output)
         try:
-            assert eventually(lambda: healthy(process.url), PATIENCE), process.log()
+            up = eventually(lambda: healthy(process.url) or popen.poll() is not None, PATIENCE)
+            assert up and popen.poll() is None, process.log()
             yield process
         finally:
-            for pid in process.group():
-                os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(popen.pid, signal.SIGKILL)
             popen.wait()
+
+
+def _prepare(files: int | None) -> None:
+    # Python leaves SIGINT ignored where the parent ignored it, as shells do in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if files is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
 
 class Client(socket.socket):
@@ -141,8 +194,8 @@ def connect(port: int) -> Client:
     return client
 
 
-def request(stream: bool, path: str = "/v1/messages") -> bytes:
-    body = json.dumps({**HELLO, "stream": stream}).encode()
+def request(stream: bool, path: str = "/v1/messages", **more: Any) -> bytes:
+    body = json.dumps({**HELLO, "stream": stream, **more}).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\n\r\n"
@@ -150,10 +203,10 @@ def request(stream: bool, path: str = "/v1/messages") -> bytes:
     return head.encode() + body
 
 
-def post(port: int, stream: bool = True) -> Client:
+def post(port: int, stream: bool = True, **more: Any) -> Client:
     """A connection on which a request was sent."""
     client = connect(port)
-    client.sendall(request(stream))
+    client.sendall(request(stream, **more))
     return client
 
 

@@ -7,15 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.process import healthy, started
+from tests.upstream import eventually
+
 COMMAND = (sys.executable, "-m", "claude_proxy")
+SERVE = ("-m", "claude_proxy", "--port", "{port}")
 NOWHERE = "http://127.0.0.1:9/v1"
 PATIENCE = 20.0  # seconds; far above what any of this takes
 
@@ -37,43 +38,6 @@ def run(environ: dict[str, str], *words: str) -> "subprocess.CompletedProcess[st
         text=True,
         timeout=PATIENCE,
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
-
-
-@contextmanager
-def started(environ: dict[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
-    # Python leaves SIGINT ignored where the parent ignored it, as shells do in the background.
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        env=environ,
-        cwd=environ["HOME"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_until_healthy(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                assert answer.status == 200
-                return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
 
 
 def test_the_version_needs_no_server(environ: dict[str, str]) -> None:
@@ -144,31 +108,23 @@ def test_workers_without_the_extra_are_told(tmp_path: Path, environ: dict[str, s
 
 
 @posix
-def test_serving_until_ctrl_c(environ: dict[str, str]) -> None:
-    port = free_port()
-    with started(environ, "--port", str(port), "--base-url", NOWHERE) as process:
-        wait_until_healthy(port)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
-    assert f"listens   0.0.0.0:{port} " in output
-    assert f"Warning: {NOWHERE} does not answer" in output
+def test_serving_until_ctrl_c() -> None:
+    with started(None, "--base-url", NOWHERE, argv=SERVE) as process:
+        assert eventually(lambda: f"Warning: {NOWHERE} does not answer" in process.log())
+        process.signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert f"listens   0.0.0.0:{process.port} " in process.log()
 
 
 @posix
-def test_workers_serve_with_the_options(environ: dict[str, str]) -> None:
+def test_workers_serve_with_the_options() -> None:
     pytest.importorskip("gunicorn", reason="needs the extra `production`")
-    port = free_port()
-    words = ("--workers", "2", "--port", str(port), "--base-url", NOWHERE, "--big-model", "b")
-    with started({**environ, "OPENAI_API_KEY": "k"}, *words) as process:
-        wait_until_healthy(port)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models") as answer:
+    words = ("--workers", "2", "--base-url", NOWHERE, "--big-model", "b")
+    with started(None, *words, argv=SERVE, OPENAI_API_KEY="k") as process:
+        with urllib.request.urlopen(f"{process.url}/v1/models") as answer:
             assert b'"id":"b"' in answer.read()
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
-    assert "opus -> b" in output
+        assert process.end() == 0
+        assert "opus -> b" in process.log()
 
 
 def test_the_demo_shows_an_answer_with_a_tool_call(environ: dict[str, str]) -> None:
@@ -188,16 +144,13 @@ def test_the_demo_takes_nothing_from_the_user(environ: dict[str, str], tmp_path:
 
 
 @posix
-def test_the_demo_serves_on_until_ctrl_c(environ: dict[str, str]) -> None:
-    port = free_port()
-    with started(environ, "demo", "--port", str(port)) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "until Ctrl-C" in line:
-                break
-        wait_until_healthy(port)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+def test_the_demo_serves_on_until_ctrl_c() -> None:
+    argv = ("-m", "claude_proxy", "demo", "--port", "{port}")
+    with started(None, argv=argv) as process:
+        assert eventually(lambda: "until Ctrl-C" in process.log(), PATIENCE)
+        assert healthy(process.url)
+        process.signal(signal.SIGINT)
+        assert process.wait() == 130
 
 
 def test_a_taken_demo_port_is_status_2(environ: dict[str, str]) -> None:

@@ -1,35 +1,20 @@
-"""A strict client of the proxy, and the proxy as a process whose memory can be read."""
+"""A strict client of the proxy."""
 
 import json
-import os
 import re
-import socket
 import ssl
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from claude_proxy.codecs.fold import MessageFold
 from tests.codecs.openai_chat.grammar import assert_legal
-from tests.conftest import UPSTREAM_KEY
-from tests.upstream import eventually
+from tests.process import HELLO
+from tests.upstream import Json
 
-Json = dict[str, Any]
-
-HELLO: Json = {
-    "model": "claude-haiku-5-5",
-    "max_tokens": 9,
-    "messages": [{"role": "user", "content": "hi"}],
-}
-MIB = 1 << 20
 _PATIENCE = 60.0  # seconds
 # The proxy is asked without TLS, and loading the certificates for it costs 30 ms a client.
 _NO_ROOTS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -112,79 +97,7 @@ def ask(url: str, *, stream: bool = False, **more: Any) -> Answer:
     return Answer(reply.status_code, reply.headers, reply.content, time.monotonic() - begun)
 
 
-def send_request(port: int, *, stream: bool, **more: Any) -> socket.socket:
-    """A request on a bare socket, for clients that do not wait for their answer."""
-    body = json.dumps({**HELLO, "stream": stream, **more}).encode()
-    head = (
-        "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n\r\n"
-    )
-    client = socket.create_connection(("127.0.0.1", port))
-    client.sendall(head.encode() + body)
-    return client
-
-
 def in_flight(url: str) -> int:
     """Requests that the server is at, by its own count."""
     with urllib.request.urlopen(f"{url}/livez", timeout=_PATIENCE) as answer:
         return int(json.load(answer)["in_flight"])
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """The real command on a loopback port. Its figures come from `/proc`."""
-
-    port: int
-    pid: int
-    log: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def peak(self) -> int:
-        """The highest resident size so far, in bytes."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) * 1024
-
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
-
-@contextmanager
-def process(folder: Path, upstream: str, **environ: str) -> Iterator[Process]:
-    """`python -m claude_proxy` in front of `upstream`, with its log in `folder`."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
-    known = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "OPENAI_BASE_URL": f"{upstream}/v1",
-        "OPENAI_API_KEY": UPSTREAM_KEY,
-        "CLAUDE_PROXY_PORT": str(port),
-    }
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "claude_proxy"],
-            env={**known, **environ},
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        assert eventually(lambda: _is_up(port), _PATIENCE), log.read_text()
-        yield Process(port, running.pid, log)
-    finally:
-        running.kill()
-        running.wait()
-
-
-def _is_up(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False

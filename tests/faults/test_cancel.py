@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from tests.faults.asking import ask, in_flight, process, send_request
+from tests.faults.asking import ask, in_flight
 from tests.faults.raw_upstream import STREAM_HEAD, chunked, head, raw_serving, say, well
+from tests.process import post, started
 from tests.upstream import chunk, eventually, framed
 
 HEL = chunk({"content": "Hel"})
@@ -78,7 +79,7 @@ def test_the_upstream_is_closed_when_the_client_leaves(both, raw, act):
     """By each transport, whole and streamed, with FIN and with RST: eight at once."""
     raw.play(then_wait(raw, act))
     each = [(proxy, stream) for proxy in both for stream in (False, True)]
-    clients = [send_request(proxy.live.port, stream=stream) for proxy, stream in each * 2]
+    clients = [post(proxy.live.port, stream=stream) for proxy, stream in each * 2]
     assert raw.wait_requests(8)
     time.sleep(0.1)
     for number, client in enumerate(clients):
@@ -95,7 +96,7 @@ def test_the_upstream_is_closed_after_the_first_ping(proxies, transport, raw):
     pace = {"CLAUDE_PROXY_HOLD_SECONDS": "0.1", "CLAUDE_PROXY_PING_SECONDS": "0.1"}
     proxy = proxies(CLAUDE_PROXY_TRANSPORT=transport, **pace)
     raw.play(then_wait(raw, silent))
-    client = send_request(proxy.live.port, stream=True)
+    client = post(proxy.live.port, stream=True)
     seen = b""
     while b"event: ping" not in seen:
         seen += client.recv(65536)
@@ -132,7 +133,7 @@ def test_an_upstream_that_does_not_read_is_closed_too(proxies, transport):
         where = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "CLAUDE_PROXY_TRANSPORT": transport}
         proxy = proxies(**where)
         text = {"messages": [{"role": "user", "content": "a" * (16 << 20)}]}
-        client = send_request(proxy.live.port, stream=True, **text)
+        client = post(proxy.live.port, stream=True, **text)
         assert eventually(lambda: upstream.accepted == 1)
         time.sleep(0.3)
         client.close()
@@ -146,7 +147,7 @@ def test_no_task_is_left_after_60_cancels(both, raw):
     before = running_tasks()
     for act in PHASES[:3]:
         raw.play(then_wait(raw, act))
-        clients = [send_request(proxy.live.port, stream=True) for proxy in both * 10]
+        clients = [post(proxy.live.port, stream=True) for proxy in both * 10]
         assert raw.wait_requests(20)
         for client in clients:
             client.close()
@@ -163,16 +164,16 @@ def running_tasks():
 @pytest.mark.slow
 @pytest.mark.fault("left")
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_500_cancels_leave_no_slot_and_no_descriptor(tmp_path, raw, transport):
+def test_500_cancels_leave_no_slot_and_no_descriptor(raw, transport):
     raw.play(well)
-    with process(tmp_path, raw.url, CLAUDE_PROXY_TRANSPORT=transport) as server:
+    with started(raw, CLAUDE_PROXY_TRANSPORT=transport) as server:
         for stream in (False, True) * 3:
             assert ask(server.url, stream=stream).text == "fine"
         before = server.descriptors()
         for number in range(20):
             act = PHASES[number % 5]
             raw.play(then_wait(raw, act))
-            clients = [send_request(server.port, stream=n % 3 > 0) for n in range(25)]
+            clients = [post(server.port, stream=n % 3 > 0) for n in range(25)]
             assert raw.wait_requests(25, 30)
             for n, client in enumerate(clients):
                 leave(client, reset=n % 2 > 0)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.faults.bodies import HELLO
-from tests.faults.child import MIB, Child, child
 from tests.faults.raw_client import connect, exchange, request
+from tests.process import MIB, Process, started
 from tests.upstream import (
     Reply,
     Upstream,
@@ -21,7 +21,6 @@ from tests.upstream import (
     completion,
     ending,
     eventually,
-    serving,
     text_stream,
 )
 
@@ -34,20 +33,14 @@ STREAM = json.dumps({**HELLO, "stream": True}).encode()
 
 
 @pytest.fixture(scope="module")
-def quiet_upstream() -> Iterator[Upstream]:
-    with serving(Upstream()) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def shared(quiet_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    with child(quiet_upstream, tmp_path_factory.mktemp("child")) as started:
-        exchange(started.port, request())
-        yield started
+def shared(quiet_upstream: Upstream) -> Iterator[Process]:
+    with started(quiet_upstream) as process:
+        exchange(process.port, request())
+        yield process
 
 
 @pytest.fixture
-def live(shared: Child, quiet_upstream: Upstream) -> Child:
+def live(shared: Process, quiet_upstream: Upstream) -> Process:
     """A warm server, whose peak of memory counts from now."""
     quiet_upstream.play(Reply(completion("ok")))
     quiet_upstream.requests.clear()
@@ -55,7 +48,7 @@ def live(shared: Child, quiet_upstream: Upstream) -> Child:
     return shared
 
 
-def growth(server: Child, before: int) -> float:
+def growth(server: Process, before: int) -> float:
     """MiB above `before` at the peak."""
     return (server.peak() - before) / MIB
 

@@ -16,8 +16,8 @@ import pytest
 
 from tests.conftest import UPSTREAM_KEY
 from tests.faults.bodies import HELLO, Json, tool
-from tests.faults.child import Child, child
 from tests.faults.raw_client import exchange, request
+from tests.process import SERVE, Process, started
 from tests.upstream import (
     Received,
     Reply,
@@ -143,7 +143,7 @@ def bodies() -> Iterator[Json]:
     yield {**HELLO, "tool_choice": {"type": "tool", "name": [PROMPT]}}
 
 
-def stir(server: Child, keys: dict[str, str]) -> dict[str, str]:
+def stir(server: Process, keys: dict[str, str]) -> dict[str, str]:
     """The whole mixture; gives all the answers, their headers too."""
     heard: dict[str, str] = {}
 
@@ -172,14 +172,15 @@ def written(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def troubled(folder: Path, **environ: str) -> Iterator[Child]:
+def troubled(folder: Path, **environ: str) -> Iterator[Process]:
     leaking = Upstream()
     leaking.answer(leaky)
     secret = {"OPENAI_API_KEY": SERVER_KEY, "CUSTOM_HEADER_X_SECRET": HEADER_KEY}
     with serving(leaking) as upstream:
-        command = ("-c", CRASH)
-        with child(upstream, folder, command=command, **{**secret, **environ}) as started:
-            yield started
+        argv = ("-c", CRASH, *SERVE)
+        with started(upstream, argv=argv, folder=folder, **{**secret, **environ}) as process:
+            yield process
+            process.end()  # So that what it says at its end is read, too.
 
 
 @pytest.mark.fault("secrets", "prompts", "echoed-key")
@@ -226,12 +227,12 @@ FORGED = (
 
 @pytest.mark.fault("log-injection")
 @pytest.mark.parametrize("format", ["json", pytest.param("console", marks=pytest.mark.slow)])
-def test_each_record_is_one_line_whatever_clients_and_upstreams_say(tmp_path, format):
+def test_each_record_is_one_line_whatever_clients_and_upstreams_say(format):
     upstream = Upstream()
     upstream.play(Reply({"error": {"message": FORGED, "code": FORGED}}, status=400))
     environ = {"CLAUDE_PROXY_LOG_FORMAT": format, "CLAUDE_PROXY_LOG_LEVEL": "DEBUG"}
-    with serving(upstream), child(upstream, tmp_path, **environ) as server:
-        before = len(server.text().splitlines())
+    with serving(upstream), started(upstream, **environ) as server:
+        before = len(server.log().splitlines())
         asked = [
             {**HELLO},
             {**HELLO, "model": FORGED},

@@ -8,8 +8,9 @@ import zlib
 import pytest
 
 from tests.conftest import UPSTREAM_KEY
-from tests.faults.asking import MIB, ask, process
+from tests.faults.asking import ask
 from tests.faults.raw_upstream import STREAM_HEAD, chunked, head, well, whole
+from tests.process import MIB, started
 from tests.upstream import chunk, framed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -19,13 +20,13 @@ PART = b"a" * MIB
 
 
 @pytest.fixture(params=["aiohttp", pytest.param("httpx", marks=pytest.mark.slow)])
-def server(tmp_path, raw, request):
+def server(raw, request):
     """A process of its own, warmed up: what it holds then is the base."""
     raw.play(well)
-    with process(tmp_path, raw.url, CLAUDE_PROXY_TRANSPORT=request.param) as started:
+    with started(raw, CLAUDE_PROXY_TRANSPORT=request.param) as process:
         for stream in (False, True) * 5:
-            assert ask(started.url, stream=stream).text == "fine"
-        yield started
+            assert ask(process.url, stream=stream).text == "fine"
+        yield process
 
 
 def grown(server, before):

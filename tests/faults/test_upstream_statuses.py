@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests.conftest import UPSTREAM_KEY
-from tests.faults.asking import ask, process
+from tests.faults.asking import ask
 from tests.faults.raw_upstream import head, raw_serving, say, well
+from tests.process import started
 from tests.upstream import chunk
 
 MESSAGE = "the upstream's own words"
@@ -183,15 +184,15 @@ def no_key_in(answer):
 
 @pytest.mark.slow
 @pytest.mark.fault("echoed-key")
-def test_a_key_is_masked_in_the_log_of_a_process_at_debug(tmp_path, raw, transport):
+def test_a_key_is_masked_in_the_log_of_a_process_at_debug(raw, transport):
     environ = {"CLAUDE_PROXY_LOG_LEVEL": "DEBUG", "CLAUDE_PROXY_TRANSPORT": transport}
     raw.play(well)
-    with process(tmp_path, raw.url, **environ) as server:
+    with started(raw, **environ) as server:
         for status, body in LEAKS.values():
             raw.play(refuse(status, json.dumps(body).encode()))
             for stream in (False, True):
                 assert UPSTREAM_KEY.encode() not in ask(server.url, stream=stream).body
-        log = server.log.read_text()
+        log = server.log()
     assert "upstream_error" in log and "[redacted]" in log
     assert UPSTREAM_KEY not in log
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.faults.asking import send_request
 from tests.faults.conftest import SILENCE
 from tests.faults.raw_upstream import LAST_CHUNK, STREAM_HEAD, chunked, say, streamed
+from tests.process import post
 from tests.upstream import DONE, call, chunk, ending, eventually, framed, usage
 
 HEL, LO = chunk({"content": "Hel"}), chunk({"content": "lo"})
@@ -337,7 +337,7 @@ def test_a_stream_without_end_ends_with_its_client(proxy, raw):
             raw.note_left(connection)
 
     raw.play(endless)
-    client = send_request(proxy.live.port, stream=True)
+    client = post(proxy.live.port, stream=True)
     while client.recv(65536).count(b"content_block_delta") < 1:
         pass
     time.sleep(0.3)

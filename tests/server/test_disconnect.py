@@ -5,14 +5,9 @@ import time
 import httpx
 import pytest
 
-from tests.faults.asking import send_request
+from tests.process import HELLO, post
 from tests.upstream import Reply, eventually
 
-HELLO = {
-    "model": "claude-haiku-5-5",
-    "max_tokens": 9,
-    "messages": [{"role": "user", "content": "hi"}],
-}
 FIRST = {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]}
 
 PHASES = {
@@ -20,10 +15,6 @@ PHASES = {
     "before its first event": Reply(stream=[30]),
     "in the middle of the stream": Reply(stream=[FIRST, 30]),
 }
-
-
-def post(port, stream):
-    return send_request(port, stream=stream)
 
 
 @pytest.mark.fault("left")

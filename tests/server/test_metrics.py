@@ -1,10 +1,8 @@
 """`/metrics`: what it counts, under which names, who may see it, and several workers' sum."""
 
-import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,16 +19,12 @@ from claude_proxy.server.context import Context
 from claude_proxy.server.metrics import COUNTERS, GAUGES, HISTOGRAMS, LIMITS, Metrics
 from claude_proxy.settings import SettingsError
 from tests.conftest import settings_for
+from tests.process import COMMAND, GUNICORN, HELLO, post, started
 from tests.server.test_connections import Wire, whole
 from tests.upstream import Reply, chunk, completion, ending, eventually, refusal, usage
 
 # One for all: a client of its own for each request costs more than most tests.
 CLIENT = httpx.Client(timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
-HELLO = {
-    "model": "claude-haiku-5-5",
-    "max_tokens": 9,
-    "messages": [{"role": "user", "content": "hi"}],
-}
 
 
 def scrape(url, **headers):
@@ -101,7 +95,7 @@ class TestRequests:
     def test_those_in_flight_are_shown(self, server, upstream):
         live = server()
         upstream.play(Reply(stream=[chunk({"content": "a"}), 30]))
-        client = send_stream(live.port)
+        client = post(live.port)
         assert upstream.wait_posts(1)
         found = scrape(live.url)
         assert (found["requests_in_flight"], found["streams_in_flight"]) == (1, 1)
@@ -118,14 +112,6 @@ class TestRequests:
         with pytest.raises(httpx.ReadTimeout):
             CLIENT.post(f"{live.url}/v1/messages", json=HELLO, timeout=0.3)
         assert eventually(lambda: scrape(live.url).get(requests_of("/v1/messages", 499)) == 1)
-
-
-def send_stream(port):
-    raw = json.dumps({**HELLO, "stream": True})
-    client = socket.create_connection(("127.0.0.1", port))
-    head = "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    client.sendall(f"{head}content-length: {len(raw)}\r\n\r\n{raw}".encode())
-    return client
 
 
 class TestErrors:
@@ -399,48 +385,20 @@ def dying(folder, number):
 
 
 @contextmanager
-def workers(upstream, *command, **environ):
-    """A server with two workers as a process, and its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    known = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": "sk-upstream"}
-    known |= {"CLAUDE_PROXY_PORT": address.rpartition(":")[2], "PATH": os.environ["PATH"]}
-    command = [part.replace("ADDRESS", address) for part in command]
-    with subprocess.Popen(
-        [sys.executable, "-m", *command],
-        env={**known, **environ},
-        cwd="/",
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            assert eventually(lambda: healthy(f"http://{address}"), 30), "it did not start"
-            yield process, f"http://{address}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            finally:
-                process.kill()
-
-
-def healthy(url):
-    try:
-        return CLIENT.get(f"{url}/health").is_success and scrape(url)["workers"] == 2
-    except httpx.TransportError:
-        return False
-
-
-def children(pid):
-    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def workers(upstream, argv=COMMAND, **environ):
+    """A server with two workers, both known to the metrics; ended in order."""
+    with started(upstream, "--workers", "2", argv=argv, **environ) as process:
+        assert eventually(lambda: scrape(process.url)["workers"] == 2, 30)
+        yield process
+        process.end()
 
 
 @pytest.mark.slow
 class TestWorkers:
-    GUNICORN = "gunicorn claude_proxy.main:app -w 2 -b ADDRESS --no-control-socket -k"
     STARTS = {
-        "the command": "claude_proxy --workers 2",
-        "gunicorn with our worker": f"{GUNICORN} claude_proxy.server.worker.Worker",
-        "gunicorn with another": f"{GUNICORN} uvicorn_worker.UvicornWorker",
+        "the command": COMMAND,
+        "gunicorn with our worker": GUNICORN,
+        "gunicorn with another": (*GUNICORN, "-k", "uvicorn_worker.UvicornWorker"),
     }
 
     @pytest.mark.parametrize("start", STARTS)
@@ -449,11 +407,12 @@ class TestWorkers:
         if start == "gunicorn with another":
             environ["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path / "own")
         name = requests_of("/v1/messages", 200)
-        with workers(upstream, *self.STARTS[start].split(), **environ) as (process, url):
+        with workers(upstream, argv=self.STARTS[start], **environ) as process:
+            url = process.url
             assert [ask(url).status_code for _ in range(40)] == [200] * 40
             assert eventually(lambda: scrape(url)[name] == 40, 10)
             assert [scrape(url)[name] for _ in range(10)] == [40] * 10
-            os.kill(children(process.pid)[0], signal.SIGKILL)
+            os.kill(max(set(process.group()) - {process.pid}), signal.SIGKILL)
             assert eventually(lambda: still(url, name) == (40, 2), 20)
         if start != "gunicorn with another":
             assert not list(tmp_path.iterdir()), "the folder goes with the server"
@@ -468,7 +427,8 @@ class TestWorkers:
             "CLAUDE_PROXY_RATE_LIMIT_STORAGE": redis,
             "CLAUDE_PROXY_RATE_LIMIT_PER_KEY": "10/minute",
         }
-        with workers(upstream, "claude_proxy", "--workers", "2", **environ) as (_, url):
+        with workers(upstream, **environ) as process:
+            url = process.url
             statuses = [ask(url).status_code for _ in range(30)]
             assert statuses == [200] * 10 + [429] * 20
             assert eventually(
