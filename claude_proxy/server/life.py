@@ -66,6 +66,7 @@ class Server(uvicorn.Server):
                 self._not_ready = min(NOT_READY_SECONDS, self._ceiling / 2)
             self.should_exit = True
         elif self.should_exit:
+            self._forget_sigterm()
             self.force_exit = True
         else:
             self.stop()
@@ -130,10 +131,16 @@ class Server(uvicorn.Server):
             log.warning("drain_ended", interrupted=self._drain.end(), forced=self.force_exit)
             last = time.monotonic() + _LAST_WORDS_SECONDS
             await self._wait_until(lambda: time.monotonic() > last)
+        else:
+            self._forget_sigterm()  # All is done: status 0.
         for connection in self.connections.all():
             connection.abandon()
         await self._end_tasks()
         await self.lifespan.shutdown()
+
+    def _forget_sigterm(self) -> None:
+        """At the end uvicorn raises again what was captured, and the process ends by it."""
+        self.captured[:] = [number for number in self.captured if number != signal.SIGTERM]
 
     def _is_time(self) -> bool:
         now = time.monotonic()

@@ -91,7 +91,7 @@ def test_sigterm_first_takes_readiness_then_the_socket(upstream):
         assert_overloaded(read_until(kept))
         for client in (streaming, served):
             assert read_until(client).endswith(DONE)
-        assert process.wait() == -TERM
+        assert process.wait() == 0
         assert read_until(idle) == b""
 
 
@@ -150,7 +150,7 @@ def test_at_the_ceiling_answers_end_with_an_error(upstream, argv):
         assert b"overloaded_error" in rest and rest.endswith(b"\r\n0\r\n\r\n")
         assert_overloaded(read_until(whole))
         assert_overloaded(read_until(unfinished))
-        process.wait()
+        assert process.wait() == (0 if argv is GUNICORN else -TERM)
         drained(time.monotonic() - told, 1)
         log.info("gone %.1f s after SIGTERM", time.monotonic() - told)
         assert process.group() == []
@@ -188,6 +188,27 @@ def test_a_second_ctrl_c_ends_at_once(upstream):
         assert b"event: error" in read_until(client)
         assert process.wait() == 130
         assert time.monotonic() - told < 5
+
+
+@pytest.mark.fault("drain")
+def test_sigterm_without_work_ends_with_status_0(upstream):
+    with started(upstream, CLAUDE_PROXY_DRAIN_SECONDS="1") as process:
+        process.signal(TERM)
+        assert process.wait() == 0
+        assert "Traceback" not in process.log()
+
+
+@pytest.mark.fault("drain")
+def test_ctrl_c_after_sigterm_is_ctrl_c(upstream):
+    upstream.play(stream_of(2))
+    with started(upstream) as process:
+        client = post(process.port)
+        assert upstream.wait_posts(1)
+        process.signal(TERM)
+        assert eventually(lambda: httpx.get(f"{process.url}/health").status_code == 503, 1.5)
+        process.signal(INT)
+        read_until(client)
+        assert process.wait() == 130
 
 
 @pytest.mark.slow
