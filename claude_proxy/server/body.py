@@ -14,7 +14,8 @@ _CLOSE = {"connection": "close"}
 async def read_json(context: Context, receive: Receive, *, limit: int) -> Json:
     """The parsed object; `RequestError` 400, 413 or 415, `ClientGone` when it never came whole."""
     if b"upgrade" in context.headers:
-        # The server's parser stops at such a header, so the body never arrives.
+        # Our own server leaves it only to websockets; other servers' parsers stop at it, so that
+        # the body never arrives.
         raise RequestError("Send plain HTTP/1.1, without the header Upgrade.", headers=_CLOSE)
     _check_content_type(context.header(b"content-type"))
     return loads_body(await _read(context, receive, limit))

@@ -23,6 +23,7 @@ from claude_proxy.server.context import Context
 from claude_proxy.server.cycle import Cycle
 from claude_proxy.server.drain import stopping
 from claude_proxy.server.responses import raw_headers, speaks_openai
+from claude_proxy.server.upgrade import drop_wish, head_again, parser_behind
 from claude_proxy.settings import Settings
 
 MAX_HEAD_BYTES = 64 << 10
@@ -121,9 +122,7 @@ class Protocol(HttpToolsProtocol):
             self._got = self._whole = 0
         self._got += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # The request is served as if it had not asked.
+            self._parse(data)
         except httptools.HttpParserError:
             self.refuse(self._why or RequestError("This is not a valid HTTP/1.1 request."))
             return
@@ -131,11 +130,24 @@ class Protocol(HttpToolsProtocol):
             # Headers, or what chunked bodies may carry beside their data, without an end.
             self.refuse(_too_large(f"are larger than {MAX_HEAD_BYTES:,} bytes"))
 
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = memoryview(data)[upgrade.args[0] :]
+            head = head_again(self.parser.get_http_version(), self.headers)
+            self.parser = parser_behind(self)
+            self.parser.feed_data(head)
+
     def on_headers_complete(self) -> None:
         if self._got > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
             self._give_up(_too_large(f"are larger than {MAX_HEAD_BYTES:,} bytes"))
         if len(self.headers) > MAX_HEADERS:
             self._give_up(_too_large(f"are more than {MAX_HEADERS}"))
+        if self.parser.should_upgrade():
+            drop_wish(self.headers)
         before = self.cycle
         super().on_headers_complete()
         shared = self._shared
@@ -143,7 +155,7 @@ class Protocol(HttpToolsProtocol):
         self._whole = self._checked = self._got
         if self.cycle is not before:
             Cycle.of(self.cycle)
-            if shared.draining:
+            if shared.draining or self.scope["method"] == "CONNECT":
                 self.cycle.keep_alive = False
 
     def _give_up(self, error: ClaudeProxyError) -> None:
@@ -159,6 +171,8 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # The body has not come yet.
         self._phase = _IDLE if self.cycle.response_complete else _ANSWER
         super().on_message_complete()
 

@@ -169,14 +169,14 @@ UPGRADES = {
 }
 
 
-@pytest.mark.fault("odd-http")
+@pytest.mark.fault("upgrade")
 @pytest.mark.parametrize("lines", UPGRADES.values(), ids=UPGRADES.keys())
 def test_an_upgrade_with_a_body_does_not_hang(live, lines):
     heard = exchange(live.port, request(b"/v1/messages", *lines), timeout=SECONDS)
     assert heard.status in (200, 400, 426) and b"101 " not in heard.raw
 
 
-@pytest.mark.fault("odd-http")
+@pytest.mark.fault("upgrade")
 @pytest.mark.parametrize("lines", UPGRADES.values(), ids=UPGRADES.keys())
 def test_an_upgrade_without_a_body_does_not_hang(live, lines):
     sent = request(b"/health", *lines, method=b"GET", body=b"", length=False)
