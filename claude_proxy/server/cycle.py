@@ -5,6 +5,7 @@ of its translation (docs/performance.md), and wakes the client up twice.
 """
 
 import asyncio
+from typing import Any
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -65,5 +66,7 @@ class _First:
             self.head = b""
 
     def close(self) -> None:
+        """The connection's own way to end, for a client that may not have sent all."""
         self.flush()
-        self._transport.close()
+        connection: Any = self._transport.get_protocol()
+        connection.finish()

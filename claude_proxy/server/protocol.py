@@ -35,9 +35,16 @@ request meets a closed connection; Go's pools keep theirs for 90 s, nginx's and 
 _CROWDED_KEEP_ALIVE = 5.0
 _SWEEP_SECONDS = 1.0
 
-# What a connection waits for: a request's head, its body, our answer, the next request; or it is
-# given up, and whatever still comes in is thrown away.
-_HEAD, _BODY, _ANSWER, _IDLE, _DEAF = range(5)
+LINGER_SILENCE = 5.0
+LINGER_SECONDS = 30.0
+"""How long a client that still sends is listened to after our last word; as long as by nginx."""
+_LEAST_DISCARDED = 64 << 20
+_MOST_LINGERING = 16
+"""Connections above the limit of connections that may linger: few, as each holds a descriptor."""
+
+# What a connection waits for: a request's head, its body, our answer, the next request. Or it is
+# given up, and whatever still comes in is thrown away: while an answer ends, or after the last.
+_HEAD, _BODY, _ANSWER, _IDLE, _DEAF, _LINGER = range(6)
 
 log = structlog.get_logger("claude_proxy.connections")
 
@@ -51,7 +58,7 @@ class Connections(ServerState):
         self.hit = hit
         self.header_timeout = settings.header_timeout
         self.body_timeout = settings.body_timeout
-        self.max_discarded = 2 * settings.max_body_bytes
+        self.max_discarded = max(_LEAST_DISCARDED, 2 * settings.max_body_bytes)
         self.most = most
         self.draining = False
         self.refused = 0
@@ -100,6 +107,7 @@ class Protocol(HttpToolsProtocol):
         """How many of them belong to what is complete: the head, parts of the body."""
         self._checked = 0
         self._credit = 0.0
+        self._ended = 0.0
         self._why: ClaudeProxyError | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn
@@ -113,10 +121,13 @@ class Protocol(HttpToolsProtocol):
                 ),
                 quiet=True,
             )
+            if len(self.connections) > self._shared.most + _MOST_LINGERING:
+                self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._phase >= _ANSWER:
-            if self._phase == _DEAF:
+            if self._phase >= _DEAF:
+                self._discard(len(data))
                 return
             self._phase, self._since = _HEAD, self._shared.now
             self._got = self._whole = 0
@@ -181,6 +192,8 @@ class Protocol(HttpToolsProtocol):
         self._shared.total_requests += 1
         if self.transport.is_closing():
             return
+        if self._phase == _LINGER:
+            return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -188,6 +201,35 @@ class Protocol(HttpToolsProtocol):
         self._since = self._shared.now
         if self._phase == _ANSWER:
             self._phase = _IDLE
+
+    def finish(self) -> None:
+        """Closes after the last answer, but lets a client that still sends read it first.
+
+        Many clients read when they have sent all. To bytes that nobody has read when a socket
+        closes the system answers with a reset, which may cost the client the answer, too.
+        """
+        if self.transport.is_closing():
+            return
+        if self._phase in (_ANSWER, _IDLE) and not self.flow.read_paused:
+            self.transport.close()
+            return
+        self._phase, self._got = _LINGER, 0
+        self._since = self._ended = self._shared.now
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():  # not with TLS
+            self.transport.write_eof()
+
+    def _discard(self, size: int) -> None:
+        self._got += size
+        self._since = self._shared.now
+        if self._phase == _LINGER and self._got > self._shared.max_discarded:
+            self.transport.abort()
+
+    def _check_lingering(self, now: float, *, crowded: bool) -> None:
+        limit = _CROWDED_KEEP_ALIVE if crowded else LINGER_SECONDS
+        if now - self._since > LINGER_SILENCE or now - self._ended > limit:
+            self.transport.abort()
 
     def check(self, now: float, *, crowded: bool) -> None:
         """Gives up a client that keeps us waiting, and a connection that was idle for long."""
@@ -202,6 +244,8 @@ class Protocol(HttpToolsProtocol):
             limit = _CROWDED_KEEP_ALIVE if crowded else self.timeout_keep_alive
             if now - self._since > limit:
                 self.transport.close()
+        elif phase == _LINGER:
+            self._check_lingering(now, crowded=crowded)
 
     def _too_slow(self, message: str) -> None:
         if self._got:
@@ -237,7 +281,8 @@ class Protocol(HttpToolsProtocol):
         """Whether an answer is still to be made, or on its way to a slow client."""
         cycle, transport = self.cycle, self.transport
         return (
-            (cycle is not None and not cycle.response_complete)
+            self._phase == _LINGER
+            or (cycle is not None and not cycle.response_complete)
             or transport.is_closing()
             or transport.get_write_buffer_size() > 0
         )
@@ -251,12 +296,12 @@ class Protocol(HttpToolsProtocol):
         """Closes at once, with an answer if a request was sent and none has begun."""
         if self._phase == _ANSWER:
             self._phase = _BODY  # It is to be answered, though nothing is wrong with it.
-        if self.busy and not self._may_answer():
+        if self._phase == _LINGER or (self.busy and not self._may_answer()):
             self.transport.abort()
-        elif self._phase == _IDLE or not self._got:
-            self.transport.close()
-        else:
+            return
+        if self._phase != _IDLE and self._got:
             self.refuse(stopping("This server stopped before the answer began."), quiet=True)
+        self.transport.close()
 
     def _may_answer(self) -> bool:
         """Whether bytes written now answer what is being read, and no earlier request."""
@@ -269,7 +314,7 @@ class Protocol(HttpToolsProtocol):
 
     def refuse(self, error: ClaudeProxyError, *, quiet: bool = False) -> None:
         """Answers without the app, and closes; never into the middle of another answer."""
-        may_answer = self._may_answer()
+        may_answer, slow = self._may_answer(), error.status == 408
         self._phase = _DEAF
         if error.limit is not None:
             self._shared.hit(error.limit)
@@ -277,13 +322,22 @@ class Protocol(HttpToolsProtocol):
             log.info("request_refused", status=error.status, reason=error.message)
         if may_answer:
             self.transport.write(self._answer(error))
-            self.transport.close()
-            return
+            self._leave()
         self.shutdown()
         for cycle, _ in self.pipeline:
             cycle.keep_alive = False
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+        if may_answer or self.cycle is None or self.cycle.response_complete:
+            if slow:
+                self.transport.close()  # It has had its time.
+            else:
+                self.finish()
+
+    def _leave(self) -> None:
+        """Tells the app, if it has begun, what it would hear if the client had gone."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False
+            self.cycle.message_event.set()
 
     def _answer(self, error: ClaudeProxyError) -> bytes:
         path = self.url.partition(b"?")[0].decode("latin-1")

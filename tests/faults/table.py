@@ -44,7 +44,11 @@ CLIENT = (
     Row("left", "the client leaves, in any phase", "upstream closed within 1 s, nothing leaks"),
     Row("slow-reader", "the client does not read", "backpressure, memory flat"),
     Row("slow-request", "slow headers, slow body", "closed after 10 s, or by the minimum rate"),
-    Row("huge-body", "a body over the limit, announced or chunked", "413 without reading on"),
+    Row(
+        "huge-body",
+        "a body over the limit, announced or chunked",
+        "413 that each client can read",
+    ),
     Row("huge-headers", "headers over 64 KiB or more than 100", "431 or 400"),
     Row("hostile-json", "nesting, huge numbers, NaN, surrogates, BOM", "400, nothing invalid sent"),
     Row("wrong-types", "wrong types in every field", "400 that names the field"),

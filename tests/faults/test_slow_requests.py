@@ -239,9 +239,8 @@ def test_headers_without_an_end_are_cut_off(server):
     client = connect(server().port)
     client.sendall(HEAD + b"x-endless: ")
     with pytest.raises(ConnectionError):
-        for _ in range(1000):
-            client.sendall(b"a" * 65536)
-            time.sleep(0.001)
+        for _ in range(200):
+            client.sendall(b"a" * (1 << 20))
 
 
 @pytest.mark.fault("huge-headers")
@@ -267,9 +266,8 @@ def test_what_comes_beside_the_body_is_limited_too(server, tail):
     client = connect(server().port)
     client.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n" + tail)
     with pytest.raises(ConnectionError):
-        for _ in range(1000):
-            client.sendall(b"a" * 65536)
-            time.sleep(0.001)
+        for _ in range(200):
+            client.sendall(b"a" * (1 << 20))
 
 
 @pytest.mark.fault("odd-http", "huge-headers")
