@@ -285,7 +285,7 @@ def test_the_model_map_is_what_routing_needs() -> None:
 WARNINGS = [
     ({"CLAUDE_PROXY_PROT": "1"}, "did you mean CLAUDE_PROXY_PORT?"),
     ({"CLAUDE_PROXY_ZZZ": "1"}, "CLAUDE_PROXY_ZZZ (environment) is not a setting."),
-    ({"CLAUDE_PROXY_AUTH_KEY": "a"}, "CLAUDE_PROXY_AUTH_KEY is ignored in passthrough mode"),
+    ({"CLAUDE_PROXY_AUTH_KEY": "a"}, "CLAUDE_PROXY_AUTH_KEY guards only /metrics"),
     (
         {"OPENAI_API_KEY": "k", "CLAUDE_PROXY_MODE": "passthrough"},
         "OPENAI_API_KEY is ignored",

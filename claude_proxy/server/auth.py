@@ -16,6 +16,7 @@ from claude_proxy.settings import Settings, is_loopback
 
 OPEN_PATHS = frozenset({"", "/", "/health", "/livez", "/openapi.json"})
 OPEN_HEAD_PATHS = OPEN_PATHS | {"/v1", "/v1/", "/api/hello"}
+_OPERATORS_PATH = "/metrics"
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # Stricter than `urlsplit`, to which `[::1].evil.example` is ::1.
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]@:/?#\\]+))(?::[0-9]{0,5})?")
@@ -26,8 +27,10 @@ class Guard:
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self._app = app
         self._passes_keys = not settings.fixed
-        key = settings.auth_key if settings.fixed else None
-        self._key = key.get_secret_value().encode() if key else None
+        key = settings.auth_key.get_secret_value().encode() if settings.auth_key else None
+        self._key = key if settings.fixed else None
+        self._operators_key = key
+        self._guards_metrics = key is not None or not settings.trust_proxy
         self._local_only = settings.fixed and self._key is None and not settings.trust_proxy
         self._hosts = _LOCAL_HOSTS | {host.lower() for host in settings.allowed_hosts}
         self._origins = frozenset(settings.cors_origins)
@@ -45,6 +48,9 @@ class Guard:
         if is_open(scope["method"], context.path):
             return
         if self._passes_keys:
+            if context.path == _OPERATORS_PATH and self._guards_metrics:
+                self._check_operator(scope, context)
+                return
             _check_can_pass(context.keys())
         if self._local_only and not _from_loopback(scope, context):
             raise ClaudeProxyError(
@@ -54,18 +60,30 @@ class Guard:
                 status=403,
                 headers=_NO_RETRY,
             )
-        if self._key is not None and not _knows(context, self._key):
+        if self._key is not None:
+            _check_key(context, self._key)
+
+    def _check_operator(self, scope: Scope, context: Context) -> None:
+        """In passthrough mode anybody's key passes, but the numbers are the operator's."""
+        if self._operators_key is not None:
+            _check_key(context, self._operators_key)
+            return
+        if not _from_loopback(scope, context):
             raise ClaudeProxyError(
-                "Missing or wrong key. Send the server's CLAUDE_PROXY_AUTH_KEY as x-api-key or "
-                "as Authorization: Bearer (for Claude Code: ANTHROPIC_API_KEY).",
-                status=401,
+                "Without CLAUDE_PROXY_AUTH_KEY the metrics are only for clients on the server's "
+                "own machine. Set CLAUDE_PROXY_AUTH_KEY and send it as Authorization: Bearer, or "
+                "set CLAUDE_PROXY_TRUST_PROXY=true behind your own proxy.",
+                status=403,
                 headers=_NO_RETRY,
             )
+        self._check_local_host(context)
 
     def _check_host(self, context: Context) -> None:
+        if self._local_only:
+            self._check_local_host(context)
+
+    def _check_local_host(self, context: Context) -> None:
         """Without a client key, a foreign Host means a browser that was led here (rebinding)."""
-        if not self._local_only:
-            return
         host = context.header(b"host")
         if _host_name(host) not in self._hosts:
             raise ClaudeProxyError(
@@ -92,6 +110,16 @@ class Guard:
 
     def _own_origin_is_safe(self, context: Context) -> bool:
         return self._key is not None or _host_name(context.header(b"host")) in self._hosts
+
+
+def _check_key(context: Context, key: bytes) -> None:
+    if not _knows(context, key):
+        raise ClaudeProxyError(
+            "Missing or wrong key. Send the server's CLAUDE_PROXY_AUTH_KEY as x-api-key or "
+            "as Authorization: Bearer (for Claude Code: ANTHROPIC_API_KEY).",
+            status=401,
+            headers=_NO_RETRY,
+        )
 
 
 def _knows(context: Context, key: bytes) -> bool:

@@ -151,8 +151,8 @@ def _ineffective(settings: Settings) -> Iterator[str]:
     """Settings that contradict the mode."""
     if settings.auth_key is not None and not settings.fixed:
         yield (
-            "CLAUDE_PROXY_AUTH_KEY is ignored in passthrough mode: each client's own key goes "
-            "to the upstream."
+            "CLAUDE_PROXY_AUTH_KEY guards only /metrics in passthrough mode: each client's own "
+            "key goes to the upstream."
         )
     if settings.mode == "passthrough" and settings.openai_api_key is not None:
         yield "OPENAI_API_KEY is ignored: CLAUDE_PROXY_MODE is passthrough."

@@ -69,7 +69,7 @@ class UpstreamSettings(BaseModel):
         Key | None,
         Var(
             "CLAUDE_PROXY_AUTH_KEY",
-            "The key that clients must show, in fixed mode.",
+            "The key that clients must show, in fixed mode; in passthrough mode only for /metrics.",
             aliases=("CLAUDE_PROXY_API_KEY", "AUTH_TOKEN"),
             private=True,
         ),

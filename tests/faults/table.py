@@ -74,6 +74,7 @@ SECURITY = (
     Row("log-injection", "line ends in what is logged", "one record for each line"),
     Row("secrets", "keys in logs, errors, tracebacks, answers", "none, at any level"),
     Row("prompts", "prompts in logs", "none at the default level"),
+    Row("metrics", "`/metrics` without the server's key", "401; 403 from elsewhere if none is set"),
     Row("test-connection", "`/test-connection` without the key", "401"),
 )
 

@@ -261,6 +261,7 @@ def answered_by(model):
     return context
 
 
+@pytest.mark.fault("metrics")
 class TestAccess:
     def test_it_needs_the_key(self, server):
         url = server(CLAUDE_PROXY_AUTH_KEY="the-key").url
@@ -269,10 +270,36 @@ class TestAccess:
         assert CLIENT.head(f"{url}/metrics").status_code == 401
         assert scrape(url, authorization="Bearer the-key")["workers"] == 1
 
-    def test_in_passthrough_mode_any_key_will_do(self, server):
+    ELSEWHERE = ({"x-forwarded-for": "127.0.0.1"}, {"forwarded": "for=127.0.0.1"})
+
+    @pytest.mark.parametrize("elsewhere", ELSEWHERE, ids=str)
+    def test_in_passthrough_mode_no_made_up_key_will_do(self, server, elsewhere):
         url = server(CLAUDE_PROXY_MODE="passthrough").url
-        assert CLIENT.get(f"{url}/metrics").status_code == 401
-        assert scrape(url, **{"x-api-key": "any"})["workers"] == 1
+        for key in ({}, {"x-api-key": "any"}):
+            assert scrape(url, **key)["workers"] == 1  # from this machine
+            reply = CLIENT.get(f"{url}/metrics", headers={**key, **elsewhere})
+            assert reply.status_code == 403 and reply.headers["x-should-retry"] == "false"
+            assert "Set CLAUDE_PROXY_AUTH_KEY" in reply.json()["error"]["message"]
+            assert CLIENT.head(f"{url}/metrics", headers=elsewhere).status_code == 403
+
+    def test_in_passthrough_mode_no_foreign_host_will_do(self, server):
+        url = server(CLAUDE_PROXY_MODE="passthrough").url
+        headers = {"host": "evil.example", "x-api-key": "any"}
+        assert CLIENT.get(f"{url}/metrics", headers=headers).status_code == 403
+
+    @pytest.mark.parametrize("trust", ["false", "true"])
+    def test_in_passthrough_mode_the_servers_key_will_do(self, server, trust):
+        environ = {"CLAUDE_PROXY_AUTH_KEY": "the-key", "CLAUDE_PROXY_TRUST_PROXY": trust}
+        url = server(CLAUDE_PROXY_MODE="passthrough", **environ).url
+        for headers in ({}, {"x-api-key": "any"}):
+            assert CLIENT.get(f"{url}/metrics", headers=headers).status_code == 401
+        from_elsewhere = {"authorization": "Bearer the-key", **self.ELSEWHERE[0]}
+        assert scrape(url, **from_elsewhere)["workers"] == 1
+
+    def test_a_proxy_in_front_may_check_the_clients(self, server):
+        url = server(CLAUDE_PROXY_MODE="passthrough", CLAUDE_PROXY_TRUST_PROXY="true").url
+        assert CLIENT.get(f"{url}/metrics", headers=self.ELSEWHERE[0]).status_code == 401
+        assert scrape(url, **{"x-api-key": "any"}, **self.ELSEWHERE[0])["workers"] == 1
 
     def test_both_formats_are_offered(self, server):
         url = f"{server().url}/metrics"
