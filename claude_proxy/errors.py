@@ -60,8 +60,9 @@ class ClaudeProxyError(Exception):
     """Base of all our errors.
 
     `status` is an HTTP status, `type` Anthropic's error type, `details` goes into the envelope
-    as it is, `headers` (lower-case names) go out with the answer. `limit` names the limit of
-    ours that was hit, for the metrics.
+    as it is, `headers` (lower-case names) go out with the answer. `code` is OpenAI's name of the
+    fault where its type alone does not tell it. `limit` names the limit of ours that was hit, for
+    the metrics.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ClaudeProxyError(Exception):
         type: ErrorType | None = None,
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        code: str | None = None,
         limit: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -80,6 +82,7 @@ class ClaudeProxyError(Exception):
         self.type: ErrorType = type or error_type(status)
         self.details = dict(details) if details else None
         self.headers = dict(headers or {})
+        self.code = code
         self.limit = limit
 
 

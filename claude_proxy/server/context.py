@@ -28,6 +28,9 @@ _LOGGED_PATH = 300
 _LOGGED_REASON = 300
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
+_OPENAI_CODES = {404: "unknown_url", 405: "method_not_supported"}
+"""What OpenAI's own server says of paths and methods that it does not serve."""
+
 log = structlog.get_logger("claude_proxy.access")
 
 
@@ -167,7 +170,8 @@ def as_own_error(error: Exception, scope: Scope) -> Exception:
         404: f"There is no endpoint {path}.",
         405: f"{scope['method']} is not allowed for {path}.",
     }.get(error.status_code, error.detail)
-    own = ClaudeProxyError(message, status=error.status_code, headers=dict(error.headers or {}))
+    status, headers = error.status_code, dict(error.headers or {})
+    own = ClaudeProxyError(message, status=status, headers=headers, code=_OPENAI_CODES.get(status))
     own.__cause__ = error
     return own
 

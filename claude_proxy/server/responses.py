@@ -93,6 +93,7 @@ def clean_error(
         type=error.type,
         details=error.details,
         headers={name: redactor.clean(value, *keys) for name, value in error.headers.items()},
+        code=error.code,
     )
 
 

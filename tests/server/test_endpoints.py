@@ -92,6 +92,36 @@ class TestModels:
         assert len(body["data"]) == 5
 
 
+class TestUnknownPaths:
+    PATHS = ("/v1/chat/nothing", "/v1/completions/x", "/v1/responses/x/y")
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_openai_s_clients_are_told_in_openai_s_shape(self, server, path):
+        reply = httpx.post(f"{server().url}{path}", json=HELLO)
+        assert reply.status_code == 404
+        assert reply.json()["error"] == {
+            "message": f"There is no endpoint {path}.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "unknown_url",
+        }
+
+    def test_a_method_that_is_not_served_is_told_too(self, server):
+        reply = httpx.post(f"{server().url}/v1/models", json=HELLO)
+        assert reply.status_code == 405 and "GET" in reply.headers["allow"]
+        error = reply.json()["error"]
+        assert error["type"] == "invalid_request_error" and error["param"] is None
+        assert error["code"] == "method_not_supported"
+
+    def test_anthropic_s_clients_are_told_in_anthropic_s_shape(self, server):
+        reply = httpx.post(f"{server().url}/v1/nothing", json=HELLO)
+        assert reply.status_code == 404
+        assert reply.json()["error"] == {
+            "type": "not_found_error",
+            "message": "There is no endpoint /v1/nothing.",
+        }
+
+
 class TestCountTokens:
     def test_counts_without_asking_the_upstream(self, server, upstream):
         body = {"model": "x", "messages": HELLO["messages"], "system": "You are brief."}

@@ -82,13 +82,13 @@ _OPENAI_TYPES: dict[ErrorType, tuple[str, str | None]] = {
     "overloaded_error": ("server_error", "overloaded"),
     "timeout_error": ("server_error", "timeout"),
 }
-"""`type` and `code` in OpenAI's envelope."""
+"""`type` and, unless the error has its own, `code` in OpenAI's envelope."""
 
 
 def encode_error(error: ClaudeProxyError, /, *, request_id: str | None = None) -> tuple[int, Json]:
     """Status and body for an OpenAI client; the request id has no place in that body."""
     type, code = _OPENAI_TYPES[error.type]
-    body = {"message": error.message, "type": type, "param": None, "code": code}
+    body = {"message": error.message, "type": type, "param": None, "code": error.code or code}
     return error.status, {"error": body}
 
 

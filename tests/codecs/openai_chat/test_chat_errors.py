@@ -475,6 +475,11 @@ def test_what_is_no_error(value: object) -> None:
     assert find_error(value) is None
 
 
+def test_an_error_may_have_a_more_exact_code() -> None:
+    error = RequestError("no", status=404, code="unknown_url")
+    assert encode_error(error)[1]["error"]["code"] == "unknown_url"
+
+
 def test_encode_error_is_openai_s_envelope() -> None:
     assert encode_error(RequestError("no"), request_id="req_1") == (
         400,
