@@ -20,8 +20,13 @@ REQUIRED = "Field required"
 MOST_ENTRIES = 10_000
 """Of messages, of tools, and of blocks in one content: what takes a tenth of a second to encode."""
 
-Check = Callable[[Any, str], None]
-"""Raises `RequestError` with the path unless the value has a usable type."""
+MOST_BLOCKS = 50_000
+"""Of blocks in all messages together, blocks inside of blocks included: far more than fit into the
+longest context, and few enough to be encoded within a second."""
+
+Check = Callable[[Any, str], int | None]
+"""Raises `RequestError` with the path unless the value has a usable type; gives the number of
+content blocks in it, if it may have any."""
 
 
 def peek(body: Json, /) -> Peek:
@@ -124,15 +129,17 @@ def _fields(optional: Mapping[str, Check], required: Mapping[str, Check] | None 
     """A check of an object's fields; others may be there, and optional ones may be null."""
     needed = required or {}
 
-    def check_fields(value: Any, path: str) -> None:
+    def check_fields(value: Any, path: str) -> int:
         _object(value, path)
+        blocks = 0
         for name, check in needed.items():
             if name not in value:
                 raise _wrong(f"{path}.{name}", REQUIRED)
-            check(value[name], f"{path}.{name}")
+            blocks += check(value[name], f"{path}.{name}") or 0
         for name, check in optional.items():
             if value.get(name) is not None:
-                check(value[name], f"{path}.{name}")
+                blocks += check(value[name], f"{path}.{name}") or 0
+        return blocks
 
     return check_fields
 
@@ -151,11 +158,15 @@ def _messages(messages: Any) -> None:
     if not messages:
         raise _wrong("messages", "at least one message is required")
     _bounded(messages, "messages")
+    blocks = 0
     for index, message in enumerate(messages):
-        _message(message, f"messages.{index}")
+        blocks += _message(message, f"messages.{index}")
+        if blocks > MOST_BLOCKS:
+            why = f"All messages together should have at most {MOST_BLOCKS} content blocks"
+            raise RequestError(f"messages: {why}", limit="entries")
 
 
-def _message(message: Any, path: str) -> None:
+def _message(message: Any, path: str) -> int:
     _object(message, path)
     role = message.get("role")
     if role not in ROLES:
@@ -164,24 +175,26 @@ def _message(message: Any, path: str) -> None:
     if role == "system":
         _system_message_fields(message, path)
         if message.get("content") is None and message.get("output_config") is not None:
-            return
+            return 0
     if message.get("content") is None:
         raise _wrong(f"{path}.content", REQUIRED)
-    _content(message["content"], f"{path}.content")
+    return _content(message["content"], f"{path}.content")
 
 
-def _content(content: Any, path: str) -> None:
+def _content(content: Any, path: str) -> int:
     """A string or a list of typed blocks. Written out, not composed: it runs for every block."""
     if isinstance(content, str):
-        return
+        return 0
     if not isinstance(content, list):
         raise _wrong(path, "Input should be a valid string or a list of blocks")
     _bounded(content, path)
+    blocks = len(content)
     for index, block in enumerate(content):
         kind = block.get("type") if isinstance(block, dict) else None
         usual = _USUAL.get(kind) if isinstance(kind, str) else None
         if usual is None or not usual(block):
-            _block(block, f"{path}.{index}")
+            blocks += _block(block, f"{path}.{index}")
+    return blocks
 
 
 def _usual_text(block: Json) -> bool:
@@ -212,19 +225,19 @@ _USUAL: Mapping[str, Callable[[Json], bool]] = {
 """Says at once of most blocks that they are right; the others are checked field by field."""
 
 
-def _block(block: Any, path: str) -> None:
+def _block(block: Any, path: str) -> int:
     _object(block, path)
     if "type" not in block:
         raise _wrong(f"{path}.type", REQUIRED)
     _string(block["type"], f"{path}.type")
-    if check := BLOCKS.get(block["type"]):
-        check(block, path)
+    check = BLOCKS.get(block["type"], _object)
+    return check(block, path) or 0
 
 
-def _source(source: Any, path: str) -> None:
-    _fields(_NOTHING, {"type": _string})(source, path)
-    if check := SOURCES.get(source["type"]):
-        check(source, path)
+def _source(source: Any, path: str) -> int:
+    _SOURCE(source, path)
+    check = SOURCES.get(source["type"], _object)
+    return check(source, path) or 0
 
 
 def _tool(tool: Any, path: str) -> None:
@@ -248,6 +261,7 @@ _TOOL = _fields(
         "strict": _boolean,
     }
 )
+_SOURCE = _fields(_NOTHING, {"type": _string})
 _EFFORT = _fields({"effort": _string})
 _system_message_fields = _fields({"output_config": _EFFORT, "clear_at": _string})
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claude_proxy.codecs import Peek
+from claude_proxy.codecs import Peek, anthropic_messages
 from claude_proxy.codecs.anthropic_messages import BLOCKS, decode_request, encode_error, peek
 from claude_proxy.codecs.openai_chat.request import encode_request, tool_names
 from claude_proxy.errors import RequestError, UpstreamError
@@ -308,3 +308,31 @@ def test_any_value_in_any_block_is_handled(content: list[Any], role: str) -> Non
 @given(st.lists(tools, max_size=3))
 def test_any_value_in_any_tool_is_handled(declared: list[Any]) -> None:
     never_crashes(body(tools=declared))
+
+
+TEXTS = [{"type": "text", "text": "a"}] * 99
+HOLDERS = {
+    "a message": TEXTS,
+    "results": [{"type": "tool_result", "tool_use_id": "a", "content": TEXTS[:32]}] * 3,
+    "search results": [
+        {"type": "search_result", "source": "a", "title": "b", "content": TEXTS[:32]},
+        *TEXTS[:66],
+    ],
+    "documents": [
+        {"type": "document", "source": {"type": "content", "content": TEXTS[:48]}},
+        {"type": "document", "source": {"type": "content", "content": TEXTS[:49]}},
+    ],
+}
+
+
+@pytest.mark.parametrize("content", HOLDERS.values(), ids=HOLDERS.keys())
+def test_blocks_are_counted_over_all_messages(monkeypatch, content) -> None:
+    """99 in each message, those inside of others included."""
+    monkeypatch.setattr(anthropic_messages, "MOST_BLOCKS", 300)
+    body = {"model": "m", "max_tokens": 1}
+    told = {"role": "user", "content": content}
+    plain = {"role": "user", "content": "text"}
+    decode_request({**body, "messages": [told, plain, told, told]})
+    with pytest.raises(RequestError, match="at most 300 content blocks") as caught:
+        decode_request({**body, "messages": [told, plain, told, told, told]})
+    assert caught.value.limit == "entries"

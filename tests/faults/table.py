@@ -52,7 +52,7 @@ CLIENT = (
     Row("huge-headers", "headers over 64 KiB or more than 100", "431 or 400"),
     Row("hostile-json", "nesting, huge numbers, NaN, surrogates, BOM", "400, nothing invalid sent"),
     Row("wrong-types", "wrong types in every field", "400 that names the field"),
-    Row("many-messages", "more than 10,000 messages", "400"),
+    Row("many-messages", "more than 10,000 messages, or 50,000 blocks in them", "400"),
     Row("odd-http", "injected headers, odd paths, 100-continue", "4xx, no hang"),
     Row("upgrade", "`Upgrade: h2c`; a websocket", "served as HTTP/1.1; 400"),
     Row("smuggling", "two readings of one request", "400 or closed, the second never runs"),

@@ -182,6 +182,22 @@ def test_more_than_ten_thousand_messages_are_refused(server, upstream):
     assert counted(live.url, "claude_proxy_limit_hits_total")['{limit="entries"}'] == 1
 
 
+@pytest.mark.fault("many-messages", "blocking")
+def test_more_than_fifty_thousand_blocks_are_refused(server, upstream):
+    """Each list of them is short enough. Together they took the server ten seconds to encode."""
+    live = server()
+    ten_thousand = {"role": "user", "content": [{"type": "text", "text": "a"}] * 10_000}
+    one_more = {"role": "user", "content": [{"type": "text", "text": "a"}]}
+    for messages, status in (([ten_thousand] * 5, 200), ([ten_thousand] * 5 + [one_more], 400)):
+        body = {**HELLO, "messages": messages}
+        reply = CLIENT.post(f"{live.url}/v1/messages", json=body, timeout=30)
+        assert reply.status_code == status
+    assert reply.json()["error"]["type"] == "invalid_request_error"
+    assert "at most 50000 content blocks" in reply.json()["error"]["message"]
+    assert len(upstream.posts) == 1
+    assert counted(live.url, "claude_proxy_limit_hits_total")['{limit="entries"}'] == 1
+
+
 PASSTHROUGH = {"CLAUDE_PROXY_MODE": "passthrough"}
 
 
