@@ -14,7 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-PURE = ("types", "errors", "profiles", "images", "codecs", "routing", "tokens")
+PURE = (
+    *("types", "errors", "profiles", "images", "native", "codecs", "learning", "routing"),
+    *("tokens", "model_limits", "own_profiles", "compression"),
+)
 LEAST_BRANCHES = 95.0
 
 Json = dict[str, Any]

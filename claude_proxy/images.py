@@ -2,25 +2,50 @@
 
 from base64 import b64decode
 from math import ceil
+from typing import NamedTuple
 
-UNKNOWN_IMAGE = 1500
-"""An image whose size is not known; near the most that one image costs on Anthropic's API."""
-
-_EDGE = 1568
-_MOST = 1600
-_PIXELS = 750
-"""Anthropic scales an image down to 1,568 pixels a side and about 1,600 tokens; a token is 750
-pixels (docs.anthropic.com, "Vision", from memory)."""
+_UNKNOWN = (1092, 1092)
+"""An image whose size is not known counts as one of these pixels, which is much: 1,521 tokens by
+Anthropic's measure."""
 
 
-def image_tokens(data: str) -> int:
-    """Tokens of an image in base64, by the size that its header tells."""
-    size = _image_size(data)
-    if size is None:
-        return UNKNOWN_IMAGE
-    width, height = size
-    scale = min(1.0, _EDGE / max(width, height, 1))
-    return min(_MOST, max(1, ceil(width * scale * height * scale / _PIXELS)))
+class Patches(NamedTuple):
+    """Squares of `pixels` cost a token each, times `factor`; larger images are scaled down."""
+
+    pixels: int
+    most: int
+    """Most patches of an image."""
+    edge: int | None = None
+    """Longest side that is not scaled down."""
+    factor: float = 1.0
+
+    def tokens(self, width: int, height: int) -> int:
+        scale = 1.0 if self.edge is None else min(1.0, self.edge / max(width, height, 1))
+        columns, rows = (ceil(side * scale / self.pixels) for side in (width, height))
+        return ceil(min(self.most, max(1, columns * rows)) * self.factor)
+
+
+class Tiles(NamedTuple):
+    """Squares of 512 pixels cost `each`, the image `base`, once it is scaled down to 2,048 pixels
+    a side and 768 on the shorter one (platform.openai.com, "Images and vision")."""
+
+    base: int
+    each: int
+
+    def tokens(self, width: int, height: int) -> int:
+        fit = min(1.0, 2048 / max(width, height, 1))
+        scale = fit * min(1.0, 768 / max(min(width, height) * fit, 1))
+        columns, rows = (max(1, ceil(side * scale / 512)) for side in (width, height))
+        return self.base + self.each * columns * rows
+
+
+ANTHROPIC = Patches(28, most=1568, edge=1568)
+"""platform.claude.com, "Images and vision", standard resolution. Qwen's models cut alike."""
+
+
+def image_tokens(data: str | None, measure: Patches | Tiles = ANTHROPIC) -> int:
+    """Tokens of an image in base64, by the size that its header tells; None: it is elsewhere."""
+    return measure.tokens(*((_image_size(data) if data else None) or _UNKNOWN))
 
 
 def _image_size(data: str) -> tuple[int, int] | None:

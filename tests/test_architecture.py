@@ -13,12 +13,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"_version", "types"},
-    {"errors", "profiles", "images"},
-    {"codecs", "routing", "tokens"},
+    {"errors", "profiles", "images", "native"},
+    {"codecs", "learning", "routing", "tokens", "model_limits", "own_profiles"},
+    {"compression"},
     {""},
     {"settings"},
     {"backends", "recording"},
     {"server"},
+    {"doctor"},
     {"main", "cli", "__main__"},
 )
 """From the bottom to the top; "" is the package itself. A part sees its layer and what is below."""
@@ -28,7 +30,10 @@ PARTS = set().union(*LAYERS)
 STRANGERS = ({"backends", "recording"},)
 """Parts of one layer that do not know each other."""
 
-PURE = ("types", "errors", "profiles", "images", "codecs", "routing", "tokens")
+PURE = (
+    *("types", "errors", "profiles", "images", "native", "codecs", "learning", "routing"),
+    *("tokens", "model_limits", "own_profiles", "compression"),
+)
 IMPURE_IMPORTS = frozenset(
     "aiohttp anyio asyncio contextvars datetime httpx logging multiprocessing os pathlib random"
     " secrets socket starlette structlog subprocess tempfile threading time uuid uvicorn".split()

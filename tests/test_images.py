@@ -5,7 +5,9 @@ import struct
 
 import pytest
 
-from claude_proxy.images import UNKNOWN_IMAGE, image_tokens
+from claude_proxy.images import ANTHROPIC, Patches, Tiles, image_tokens
+
+UNKNOWN_IMAGE = ANTHROPIC.tokens(1092, 1092)
 
 
 def png(width: int, height: int) -> bytes:
@@ -48,8 +50,8 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("why", "head"), FORMATS)
-def test_a_token_is_750_pixels(why: str, head: bytes) -> None:
-    assert tokens(head) == 200, why
+def test_a_token_is_a_patch_of_28_pixels(why: str, head: bytes) -> None:
+    assert tokens(head) == 11 * 18, why
 
 
 # why, bytes that tell no size
@@ -78,12 +80,31 @@ def test_broken_base64_is_a_large_image(data: str) -> None:
     assert image_tokens(data) == UNKNOWN_IMAGE
 
 
-def test_a_large_image_is_scaled_down() -> None:
-    assert tokens(png(1568, 700)) == 1464
-    assert tokens(png(3136, 1400)) == 1464
-    assert tokens(png(4000, 4000)) == 1600
+def test_an_image_elsewhere_is_a_large_one() -> None:
+    assert image_tokens(None) == UNKNOWN_IMAGE == 39 * 39
 
 
-def test_a_tiny_or_empty_image_is_one_token() -> None:
-    assert tokens(png(1, 1)) == 1
-    assert tokens(png(0, 0)) == 1
+# why, measure, width, height, tokens: vendors' own examples and figures measured by others
+MEASURES = [
+    ("Anthropic", ANTHROPIC, 200, 200, 64),
+    ("Anthropic scales the long side", ANTHROPIC, 3136, 1400, 56 * 25),
+    ("Anthropic's most", ANTHROPIC, 4000, 4000, 1568),
+    ("one pixel", ANTHROPIC, 1, 1, 1),
+    ("no pixel", ANTHROPIC, 0, 0, 1),
+    ("gpt-4o, four tiles", Tiles(85, 170), 1024, 1024, 765),
+    ("gpt-4o, scaled twice", Tiles(85, 170), 2048, 4096, 1105),
+    ("gpt-4o, small images are not made larger", Tiles(85, 170), 300, 500, 255),
+    ("gpt-4o, no pixel", Tiles(85, 170), 0, 0, 255),
+    ("patches of 32 pixels", Patches(32, most=1536), 1024, 1024, 1024),
+    ("patches at a price", Patches(32, most=1536, factor=1.62), 1024, 1024, 1659),
+    ("most patches at a price", Patches(32, most=1536, factor=1.62), 4000, 4000, 2489),
+    ("gpt-5.5", Patches(32, most=10_000, factor=1.2), 1920, 1080, 2448),
+]
+
+
+@pytest.mark.parametrize(("why", "measure", "width", "height", "count"), MEASURES)
+def test_an_image_costs_by_its_size(
+    why: str, measure: Patches | Tiles, width: int, height: int, count: int
+) -> None:
+    data = base64.b64encode(png(width, height)).decode()
+    assert image_tokens(data, measure) == count, why
