@@ -15,6 +15,8 @@ closes nothing, because a block that was cut must not look complete. After the e
 returns no events.
 """
 
+from collections.abc import Callable
+
 from claude_proxy.types.anthropic import (
     BlockDelta,
     ContentBlock,
@@ -39,12 +41,12 @@ class BlockWriter:
     """Content in, legal Messages events out. Mutable; one for each answer.
 
     `sign` is the signature that every thinking block gets before it closes, unless `signature`
-    gave it one; empty for none.
+    gave it one, or what makes it; empty for none.
     """
 
     __slots__ = ("_id", "_index", "_model", "_open", "_sign", "_signed", "_started", "ended")
 
-    def __init__(self, message_id: str, model: str, *, sign: str = "") -> None:
+    def __init__(self, message_id: str, model: str, *, sign: str | Callable[[], str] = "") -> None:
         self._id = message_id
         self._model = model
         self._sign = sign
@@ -105,6 +107,12 @@ class BlockWriter:
             events = self.begin({"type": "thinking", "thinking": "", "signature": ""})
         return events + self._delta({"type": "thinking_delta", "thinking": text})
 
+    def open_thinking(self) -> list[StreamEvent]:
+        """A thinking block, unless one is open: for what has no text of its own."""
+        if self._open == "thinking":
+            return []
+        return self.begin({"type": "thinking", "thinking": "", "signature": ""})
+
     def signature(self, signature: str) -> list[StreamEvent]:
         """Signs the open thinking block; nothing when there is none."""
         if self._open != "thinking":
@@ -132,8 +140,8 @@ class BlockWriter:
         if self._open is None:
             return []
         events: list[StreamEvent] = []
-        if self._sign and not self._signed:
-            events = self.signature(self._sign)
+        if self._open == "thinking" and self._sign and not self._signed:
+            events = self.signature(self._sign if isinstance(self._sign, str) else self._sign())
         self._open = None
         events.append({"type": "content_block_stop", "index": self._index})
         return events
