@@ -4,8 +4,8 @@ Inside, an error is an exception with Anthropic's error type, because Anthropic 
 one language inside; each codec puts it into its own envelope (`encode_error`).
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from claude_proxy.types.anthropic import ErrorType
 
@@ -101,17 +101,39 @@ class UnsupportedContentError(RequestError):
         self.path = path
 
 
+class Answer(NamedTuple):
+    """An upstream's error as it came, for clients of the same language."""
+
+    body: bytes
+    content_type: str
+    request_id: str
+    """The upstream's, or ""."""
+
+
 class UpstreamError(ClaudeProxyError):
     """The upstream refused, failed or did not answer.
 
-    `quoted`: the message is the upstream's own, which may repeat parts of the prompt.
+    `quoted`: the message is the upstream's own, which may repeat parts of the prompt. `answer`:
+    its own words, where they can be passed on as they are. `codes` are its code and type in lower
+    case, `params` what it says is wrong, if it names that apart.
     """
 
     def __init__(
-        self, message: str, *, status: int = 502, quoted: bool = False, **more: Any
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        quoted: bool = False,
+        answer: Answer | None = None,
+        codes: Collection[str] = (),
+        params: Sequence[str] = (),
+        **more: Any,
     ) -> None:
         super().__init__(message, status=status, **more)
         self.quoted = quoted
+        self.answer = answer
+        self.codes = frozenset(codes)
+        self.params = tuple(params)
 
 
 class ProtocolError(UpstreamError):

@@ -7,22 +7,27 @@ Source: https://docs.anthropic.com/en/api/messages.
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from claude_proxy.codecs import OnDrop, Peek, ignore_drop
-from claude_proxy.codecs.jsonio import Shared
-from claude_proxy.errors import ClaudeProxyError, RequestError
+from claude_proxy.codecs.jsonio import Shared, loads
+from claude_proxy.errors import STATUS, ClaudeProxyError, RequestError, UpstreamError
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import MessagesRequest
+from claude_proxy.types.anthropic import ErrorType, MessagesRequest
 
 ROLES = ("user", "assistant", "system")
 REQUIRED = "Field required"
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 MOST_ENTRIES = 10_000
 """Of messages, of tools, and of blocks in one content: what takes a tenth of a second to encode."""
 
 MOST_BLOCKS = 50_000
 """Of blocks in all messages together, blocks inside of blocks included: far more than fit into the
 longest context, and few enough to be encoded within a second."""
+
+PEEKED = ("model", "stream")
+"""The fields that `peek` looks at."""
 
 Check = Callable[[Any, str], int | None]
 """Raises `RequestError` with the path unless the value has a usable type; gives the number of
@@ -71,6 +76,34 @@ def encode_error(error: ClaudeProxyError, /, *, request_id: str | None = None) -
     if request_id is not None:
         envelope["request_id"] = request_id
     return error.status, envelope
+
+
+def decode_error(status: int, body: bytes, /) -> UpstreamError:
+    """What an upstream of this language answered instead of a message."""
+    error = _read_error(body)
+    told, kind = error.get("message"), error.get("type")
+    if not isinstance(told, str) or not told:
+        phrase = _PHRASES.get(status, "(unknown status)")
+        told = f"The upstream answered {status} {phrase} without a message of its own."
+    if not 400 <= status < 600:
+        return UpstreamError(told)
+    known: ErrorType | None = kind if isinstance(kind, str) and kind in STATUS else None
+    return UpstreamError(told, status=status, type=known, quoted=True)
+
+
+def is_error(body: bytes, /) -> bool:
+    """Whether these are the words of a server that speaks this language."""
+    return bool(_read_error(body))
+
+
+def _read_error(body: bytes) -> Json:
+    try:
+        envelope = loads(body)
+    except ValueError:
+        return {}
+    is_one = isinstance(envelope, dict) and envelope.get("type") == "error"
+    error = envelope.get("error") if is_one else None
+    return error if isinstance(error, dict) else {}
 
 
 def _wrong(path: str, why: str) -> RequestError:

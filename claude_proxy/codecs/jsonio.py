@@ -6,6 +6,7 @@ is parsed here can leave as invalid JSON.
 
 import re
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -32,13 +33,14 @@ dumps = _encoder.encode
 def dumps_body(body: Json) -> bytes:
     """JSON of an object whose parts may be `Shared`: those are written only once."""
     parts = {
-        name: value.once("json", partial(_raw, value)) if isinstance(value, Shared) else value
+        name: value.once("json", partial(raw_json, value)) if isinstance(value, Shared) else value
         for name, value in body.items()
     }
     return _encoder.encode(parts)
 
 
-def _raw(value: Any) -> msgspec.Raw:
+def raw_json(value: Any) -> msgspec.Raw:
+    """A value, or one made of parts that are written already, as a part of others."""
     return msgspec.Raw(_encoder.encode(value))
 
 
@@ -64,20 +66,14 @@ def loads_body(raw: bytes) -> Json:
     Half a surrogate pair, which JavaScript sends when it cuts an emoji, becomes U+FFFD. Parts of
     the object may be shared with other bodies: whoever reads it must not change it.
     """
-    try:
-        body = _loads_in_parts(raw) if len(raw) >= _LARGE else loads(raw)
-    except ValueError as error:
-        body = _loads_mended(raw, error)
-    if not isinstance(body, dict):
-        raise RequestError("The request body must be a JSON object.")
-    return body
+    return Body(raw).whole
 
 
-def _loads_mended(raw: bytes, error: ValueError) -> Any:
+def _loads_mended(raw: bytes, error: ValueError) -> tuple[Any, bytes]:
     mended = _ESCAPES.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], raw)
     try:
         if mended != raw:
-            return loads(mended)
+            return loads(mended), mended
     except ValueError:
         pass  # broken elsewhere too: the first error is told
     raise RequestError(f"The request body is not valid JSON: {error}") from error
@@ -91,20 +87,87 @@ _MOST_MADE = 8
 _LARGE = 16 * 1024
 _LONGEST_SHARED = 256 * 1024
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_split_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def _loads_in_parts(raw: bytes) -> Any:
+class Body:
+    """A request body, of which only that is read which somebody asks for. See `loads_body`.
+
+    Mutable: it keeps what was read. `raw` is valid JSON: what can be mended is.
+    """
+
+    __slots__ = ("_members", "_whole", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self._members: dict[str, msgspec.Raw] | None = None
+        self._whole: Json | None = None
+        if len(raw) >= _LARGE:
+            self._members = _valid_members(raw)
+        if self._members is None:
+            self._whole, self.raw = _loads_whole(raw)
+
+    @property
+    def whole(self) -> Json:
+        """The parsed object."""
+        if self._whole is None:
+            try:
+                self._whole = {name: _part(name, raw) for name, raw in self.members().items()}
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                # The whole tells better where.
+                self._whole, self.raw = _loads_whole(self.raw)
+        return self._whole
+
+    def some(self, *names: str) -> Json:
+        """The parsed object with these members only, as far as they are there."""
+        if self._whole is None:
+            with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+                members = self.members()
+                return {name: _part(name, members[name]) for name in names if name in members}
+        return {name: self.whole[name] for name in names if name in self.whole}
+
+    def members(self) -> dict[str, msgspec.Raw]:
+        """Its members, each as the bytes that it came in."""
+        if self._members is None:
+            self._members = _split.decode(self.raw)
+        return self._members
+
+
+def _valid_members(raw: bytes) -> dict[str, msgspec.Raw] | None:
+    """The members of a JSON object; None when it is none, or perhaps none."""
     try:
         members = _split.decode(raw)
-        return {
-            name: _shared(bytes(value))
-            if name in _SHARED and len(value) <= _LONGEST_SHARED
-            else _decoder.decode(value)
-            for name, value in members.items()
-        }
+        if not raw.isascii():
+            raw.decode()  # The only thing that splitting does not check.
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        # Not an object, or broken: the whole tells better where.
-        return loads(raw)
+        return None
+    return members
+
+
+def _part(name: str, raw: msgspec.Raw) -> Any:
+    if name in _SHARED and len(value := bytes(raw)) <= _LONGEST_SHARED:
+        return _shared(value)
+    return _decoder.decode(raw)
+
+
+def _loads_whole(raw: bytes) -> tuple[Json, bytes]:
+    try:
+        body = loads(raw)
+    except ValueError as error:
+        body, raw = _loads_mended(raw, error)
+    if not isinstance(body, dict):
+        raise RequestError("The request body must be a JSON object.")
+    return body, raw
+
+
+def members(raw: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, each as the bytes that it came in."""
+    return _split.decode(raw)
+
+
+def entries(raw: msgspec.Raw) -> list[msgspec.Raw]:
+    """The entries of a JSON array, each as the bytes that it came in."""
+    return _split_list.decode(raw)
 
 
 class Shared(list[Any]):

@@ -336,3 +336,42 @@ def test_blocks_are_counted_over_all_messages(monkeypatch, content) -> None:
     with pytest.raises(RequestError, match="at most 300 content blocks") as caught:
         decode_request({**body, "messages": [told, plain, told, told, told]})
     assert caught.value.limit == "entries"
+
+
+ERRORS = [
+    # status, body, our status, error type, message
+    (529, b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}', 529)
+    + ("overloaded_error", "busy"),
+    (400, b'{"type":"error","error":{"type":"new_error","message":"odd"}}', 400)
+    + ("invalid_request_error", "odd"),
+    (500, b'{"type":"error","error":{"message":""}}', 500)
+    + ("api_error", "The upstream answered 500 Internal Server Error without a message"),
+    (404, b'{"detail":"Not Found"}', 404)
+    + ("not_found_error", "The upstream answered 404 Not Found without a message"),
+    (599, b"no", 599) + ("api_error", "The upstream answered 599 (unknown status)"),
+    (302, b"", 502) + ("api_error", "The upstream answered 302 Found"),
+    (503, b'{"type":"error","error":"busy"}', 503) + ("overloaded_error", "answered 503"),
+    (503, b'{"type":"error","error":{"type":["a"],"message":7}}', 503)
+    + ("overloaded_error", "answered 503"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "ours", "kind", "message"), ERRORS)
+def test_decode_error(status, body, ours, kind, message):
+    error = anthropic_messages.decode_error(status, body)
+    assert (error.status, error.type) == (ours, kind)
+    assert message in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "is_one"),
+    [
+        (b'{"type":"error","error":{"type":"not_found_error","message":"model: x"}}', True),
+        (b'{"error":{"message":"no such path"}}', False),
+        (b'{"type":"error"}', False),
+        (b"[]", False),
+        (b"<html>", False),
+    ],
+)
+def test_the_words_of_this_language(body, is_one):
+    assert anthropic_messages.is_error(body) is is_one

@@ -2,7 +2,7 @@
 
 import pytest
 
-from claude_proxy.codecs.jsonio import Shared, dumps, dumps_text, loads, loads_body
+from claude_proxy.codecs.jsonio import Body, Shared, dumps, dumps_text, loads, loads_body
 from claude_proxy.errors import RequestError
 
 NO_JSON = [
@@ -101,3 +101,36 @@ class TestLargeBodies:
         assert made == list(range(9))
         part.once(0, lambda: made.append("again"))
         assert made[-1] == "again"
+
+
+class TestBody:
+    LARGE = b'{"a": {"n": 1.10}, "b": [1, 2],  "c": "' + b"x" * 20_000 + b'"}'
+
+    @pytest.mark.parametrize("raw", [LARGE, b'{"a": {"n": 1.10}, "b": [1, 2]}'])
+    def test_some_members_are_those_of_the_whole(self, raw):
+        body = Body(raw)
+        assert body.some("b", "absent") == {"b": [1, 2]}
+        assert bytes(body.members()["a"]) == b'{"n": 1.10}'
+        assert body.whole == loads(raw) and body.raw is raw
+        assert body.some("b") == {"b": [1, 2]}
+
+    @pytest.mark.parametrize("n", [1, 20_000])
+    def test_half_an_emoji_is_mended_in_the_bytes_too(self, n):
+        body = Body(rb'{"a":"\ud83d","b":"' + b"x" * n + b'"}')
+        assert body.some("a") == {"a": "\ufffd"} and loads(body.raw) == body.whole
+
+    @pytest.mark.parametrize("part", [b"\xff", rb"\x", b'",', b'"}{'])
+    def test_large_bodies_that_are_no_json_are_refused_at_once(self, part):
+        with pytest.raises(RequestError, match="not valid JSON"):
+            Body(b'{"a":"' + part + b'","b":"' + b"x" * 20_000 + b'"}')
+
+    def test_a_number_that_no_double_holds_is_refused_when_it_is_read(self):
+        body = Body(b'{"a":1e999,"b":"' + b"x" * 20_000 + b'"}')
+        assert body.some("b")["b"].startswith("x")
+        for read in (lambda: body.whole, lambda: body.some("a")):
+            with pytest.raises(RequestError, match="not valid JSON"):
+                read()
+
+    def test_what_is_no_object_is_refused(self):
+        with pytest.raises(RequestError, match="must be a JSON object"):
+            Body(b"[" + b"1," * 20_000 + b"1]")
