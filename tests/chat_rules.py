@@ -13,6 +13,8 @@ FIELDS = {
     *("stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "user"),
     *("temperature", "top_p", "top_k", "reasoning_effort"),
 }
+SWITCHES = {"thinking", "enable_thinking", "reasoning", "chat_template_kwargs"}
+VENDORS_FIELDS = {*SWITCHES, "thinking_budget", "reasoning_format", "tool_stream"}
 MESSAGE_FIELDS = {
     "system": {"role", "content"},
     "user": {"role", "content"},
@@ -29,12 +31,16 @@ def broken_rules(body: dict[str, Any]) -> list[str]:
 
 
 def _fields(body: dict[str, Any]) -> Iterator[str]:
-    yield from (f"unknown field {name}" for name in body.keys() - FIELDS)
+    yield from (f"unknown field {name}" for name in body.keys() - FIELDS - VENDORS_FIELDS)
+    if len(SWITCHES & body.keys()) > 1:
+        yield "two ways to turn reasoning on"
+    if "reasoning" in body and "reasoning_effort" in body:
+        yield "two levels of reasoning"
     yield from (f"{name} is null" for name, value in body.items() if value is None)
     if "max_tokens" in body and "max_completion_tokens" in body:
         yield "two limits"
-    if not 1 <= len(body.get("stop", ["x"])) <= 4:
-        yield "stop must have one to four entries"
+    if not 1 <= len(body.get("stop", ["x"])) <= 16:
+        yield "stop must have one to sixteen entries"
     if "stream_options" in body and not body.get("stream"):
         yield "stream_options without stream"
     if len(body.get("user", "")) > 64:
@@ -72,11 +78,15 @@ def _messages(messages: list[dict[str, Any]]) -> Iterator[str]:
 
 def _content(message: dict[str, Any], place: str) -> Iterator[str]:
     content = message["content"]
-    if content is None and message.get("tool_calls"):
+    if not content and content != [] and message.get("tool_calls"):
         return
     if not content:
         yield f"{place} is empty"
     if isinstance(content, str):
+        return
+    if message["role"] == "assistant":
+        if [part["type"] for part in content] not in (["thinking"], ["thinking", "text"]):
+            yield f"{place}: assistant parts other than thinking and text"
         return
     if message["role"] != "user":
         yield f"{place}: only user messages have parts"
@@ -87,7 +97,7 @@ def _content(message: dict[str, Any], place: str) -> Iterator[str]:
 
 
 def _call(call: dict[str, Any], place: str) -> Iterator[str]:
-    if call.keys() != {"id", "type", "function"} or call["type"] != "function":
+    if call.keys() - {"extra_content"} != {"id", "type", "function"} or call["type"] != "function":
         yield f"{place}: bad call {call}"
     if not WORD.fullmatch(call["id"]) or len(call["id"]) > 40:
         yield f"{place}: bad call id {call['id']}"
@@ -137,3 +147,26 @@ def _choice(body: dict[str, Any]) -> Iterator[str]:
         names = [tool["function"]["name"] for tool in tools or ()]
         if choice["function"]["name"] not in names:
             yield "the choice is not among the tools"
+
+
+def unmarked(chat: dict[str, Any]) -> dict[str, Any]:
+    """The request as it is for upstreams without marks."""
+    found = {key: value for key, value in chat.items() if key != "cache_control"}
+    found["messages"] = [
+        {**message, "content": _joined(message["content"])} for message in chat["messages"]
+    ]
+    if "tools" in chat:
+        found["tools"] = [
+            {key: value for key, value in tool.items() if key != "cache_control"}
+            for tool in chat["tools"]
+        ]
+    return found
+
+
+def _joined(content: Any) -> Any:
+    if not isinstance(content, list):
+        return content
+    parts = [{key: part[key] for key in part if key != "cache_control"} for part in content]
+    if all(part["type"] == "text" for part in parts):
+        return "\n\n".join(part["text"] for part in parts)
+    return parts

@@ -9,17 +9,17 @@ from claude_proxy.profiles import PROFILES, Profile
 
 HERE = Path(__file__).parent
 NAMED = {row.profile.name: row.profile for row in PROFILES}
-KEYS = {"why", "profile", "messages", "chat", "dropped"}
+KEYS = {"why", "profile", "messages", "chat", "responses", "dropped"}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case: the reason, the Messages request, the Chat request, and the notes."""
+    """One case: the reason, the Messages request, the upstream's request, and the notes."""
 
     name: str
     profile: Profile
     messages: dict[str, Any]
-    chat: dict[str, Any]
+    sent: dict[str, Any]
     dropped: list[list[str]]
 
 
@@ -31,10 +31,10 @@ def profile(described: str | dict[str, Any]) -> Profile:
     return replace(NAMED[described["of"]], **changed)
 
 
-def load_cases() -> list[Case]:
+def load_cases(language: str = "chat", at_least: int = 100) -> list[Case]:
     """Every case of every file; a broken file fails the run."""
     cases = []
-    for path in sorted((HERE / "cases/openai_chat/request").glob("*.json")):
+    for path in sorted((HERE / f"cases/openai_{language}/request").glob("*.json")):
         for entry in json.loads(path.read_text(encoding="utf-8")):
             assert entry.keys() <= KEYS, f"{path.name}: {entry.keys() - KEYS}"
             cases.append(
@@ -42,11 +42,11 @@ def load_cases() -> list[Case]:
                     f"{path.stem}: {entry['why']}",
                     profile(entry.get("profile", "openai/gpt-4o")),
                     entry["messages"],
-                    entry["chat"],
+                    entry[language],
                     entry["dropped"],
                 )
             )
-    assert len(cases) > 100
+    assert len(cases) > at_least
     assert len({case.name for case in cases}) == len(cases)
     return cases
 

@@ -4,14 +4,17 @@ Nothing here does I/O, reads a clock, draws randomness, logs, or looks at the en
 come in as arguments. The only mutable things are feed/close objects and `MessageFold`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from claude_proxy.errors import ClaudeProxyError, UpstreamError
 from claude_proxy.profiles import Profile
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent
+
+if TYPE_CHECKING:
+    from claude_proxy.codecs.carry import Seal
 
 OnDrop = Callable[[str, str], None]
 """Called as `on_drop(path, why)` for each hint that the target language cannot carry."""
@@ -34,6 +37,10 @@ class Decoder(Protocol):
 
     finished: bool
     """Whether the upstream has said that its answer is complete."""
+    done: bool
+    """Whether the last event has gone out."""
+    error: UpstreamError | None
+    """What the final `error` event says, for a server that can still answer with a status."""
 
     def open(self) -> Sequence[StreamEvent]:
         """`message_start`, unless it went out before; for a client that cannot wait longer."""
@@ -58,12 +65,43 @@ class RequestDecoder(Protocol):
 class RequestEncoder(Protocol):
     """A module that a backend can use: requests go out in its language, answers come in."""
 
+    def tool_names(self, request: MessagesRequest, *, profile: Profile) -> dict[str, str]: ...
+
     def encode_request(
-        self, request: MessagesRequest, /, *, profile: Profile, on_drop: OnDrop
+        self,
+        request: MessagesRequest,
+        *,
+        profile: Profile,
+        on_drop: OnDrop = ...,
+        renamed: Mapping[str, str] | None = None,
+        session: str = "",
+        seal: "Seal | None" = None,
     ) -> Json: ...
 
     def decode_response(
-        self, body: Json, /, *, profile: Profile, id: str, model: str, **more: Any
+        self,
+        body: Json,
+        /,
+        *,
+        profile: Profile,
+        id: str,
+        model: str,
+        tool_names: Mapping[str, str] | None = None,
+        stop_sequences: Collection[str] | None = None,
+        estimate: Callable[[], int] | None = None,
+        seal: "Seal | None" = None,
     ) -> Message: ...
+
+    def StreamDecoder(
+        self,
+        *,
+        profile: Profile,
+        id: str,
+        model: str,
+        tool_names: Mapping[str, str] | None = None,
+        stop_sequences: Collection[str] | None = None,
+        estimate: Callable[[], int] | None = None,
+        seal: "Seal | None" = None,
+    ) -> Decoder: ...
 
     def decode_error(self, status: int, body: bytes, /) -> UpstreamError: ...

@@ -19,6 +19,7 @@ class ToolCall(TypedDict):
     id: str
     type: Literal["function"]
     function: ToolCallFunction
+    extra_content: NotRequired[Json]
 
 
 class ChatMessage(TypedDict):
@@ -28,8 +29,10 @@ class ChatMessage(TypedDict):
     tool_call_id: NotRequired[str]
     reasoning_content: NotRequired[str]
     reasoning: NotRequired[str]
+    reasoning_details: NotRequired[list[Json]]
 
 
 class FunctionTool(TypedDict):
     type: Literal["function"]
     function: Json
+    cache_control: NotRequired[Json]

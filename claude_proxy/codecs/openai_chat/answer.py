@@ -7,8 +7,11 @@ the same message, and there is one place that knows what upstreams send.
 from collections.abc import Collection, Mapping
 
 from claude_proxy.codecs.blocks import BlockWriter
+from claude_proxy.codecs.carry import Seal
+from claude_proxy.codecs.openai_chat.attached import Attached
 from claude_proxy.codecs.openai_chat.calls import Piece, read_piece
 from claude_proxy.codecs.openai_chat.errors import stream_error
+from claude_proxy.codecs.openai_chat.think_tags import Kind, ThinkTags
 from claude_proxy.codecs.openai_chat.turn import Turn
 from claude_proxy.codecs.openai_chat.usage import Estimate, UsageMeter
 from claude_proxy.codecs.openai_chat.usual import Delta, as_piece
@@ -51,11 +54,13 @@ class Answer:
     """Chunks in, events out; then `end`. Mutable."""
 
     __slots__ = (
+        "_attached",
         "_meter",
         "_modern",
         "_refused",
         "_sequence",
         "_stops",
+        "_tags",
         "_turn",
         "failure",
         "finish",
@@ -70,12 +75,14 @@ class Answer:
         model: str,
         tool_names: Mapping[str, str] | None,
         stop_sequences: Collection[str] | None,
+        seal: Seal | None,
     ) -> None:
-        # The signature tells us our own thinking blocks when the client sends them back.
-        self.writer = BlockWriter(id, model, sign=f"cpx1:{profile.name}")
+        self._attached = Attached(profile, seal)
+        self.writer = BlockWriter(id, model, sign=self._attached.sign)
         prefix = f"toolu_{id.removeprefix('msg_')}_"
         self._turn = Turn(self.writer, call_prefix=prefix, tool_names=tool_names or {})
         self._meter = UsageMeter()
+        self._tags = ThinkTags(profile.think_tags) if profile.think_tags else None
         self.finish = ""
         """The last finish reason, in lower case; empty before there is one."""
         self._stops = stop_sequences
@@ -101,7 +108,7 @@ class Answer:
         text, calls = delta.content, delta.tool_calls
         thinking = delta.reasoning_content or delta.reasoning
         # The hot path: nothing but text.
-        if text and calls is None and not thinking:
+        if text and calls is None and not thinking and self._tags is None:
             self._meter.characters += len(text)
             return self._turn.text(text)
         events = self._thinking(thinking) if thinking else []
@@ -115,7 +122,10 @@ class Answer:
 
     def end(self, estimate: Estimate | None) -> list[StreamEvent]:
         """All that waited, and the end of the message."""
-        events = self._turn.finish()
+        events = self._rest_of_text()
+        if self._attached:
+            events += self._turn.thought()
+        events += self._turn.finish()
         return events + self.writer.end(*self._stop(), self._meter.usage(estimate))
 
     def fail(self, error: ClaudeProxyError) -> list[StreamEvent]:
@@ -143,6 +153,8 @@ class Answer:
         if len(delta) == 1 and "tool_calls" in delta:
             return self._calls(delta, whole=whole)
         events: list[StreamEvent] = self._thinking(_reasoning(delta))
+        if "reasoning_details" in delta and self._attached.read(delta):
+            events += self._turn.thought()
         if content:
             events += self._content(content)
         if "refusal" in delta:
@@ -157,7 +169,17 @@ class Answer:
         if not text:
             return []
         self._meter.characters += len(text)
-        return self._turn.text(text)
+        return self._turn.text(text) if self._tags is None else self._split(self._tags.feed(text))
+
+    def _split(self, pieces: list[tuple[Kind, str]]) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        for kind, text in pieces:
+            events += self._turn.text(text) if kind == "text" else self._turn.thinking(text)
+        return events
+
+    def _rest_of_text(self) -> list[StreamEvent]:
+        """What was held back because it might have been the start of a tag."""
+        return [] if self._tags is None else self._split(self._tags.finish())
 
     def _thinking(self, text: str) -> list[StreamEvent]:
         if not text:
@@ -204,13 +226,15 @@ class Answer:
         for position, entry in enumerate(entries):
             piece = read_piece(entry)
             if piece is not None:
+                if self._attached.read_call(entry):
+                    events += self._turn.thought()
                 fresh = whole or (position > 0 and _is_bare(piece))
                 events += self._call(piece, fresh=fresh)
         return events
 
     def _call(self, piece: Piece, *, fresh: bool = False) -> list[StreamEvent]:
         self._meter.characters += len(piece.arguments)
-        return self._turn.call(piece, fresh=fresh)
+        return self._rest_of_text() + self._turn.call(piece, fresh=fresh)
 
     def _read_finish(self, finish: str, choice: Json) -> None:
         sequence = choice.get("stop_reason") or choice.get("matched_stop")  # vLLM; SGLang

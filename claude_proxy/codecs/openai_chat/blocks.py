@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from claude_proxy.codecs.openai_chat import content
 from claude_proxy.codecs.openai_chat.content import Part
 from claude_proxy.codecs.openai_chat.context import Context
+from claude_proxy.codecs.openai_chat.marks import mark_of, with_mark
 from claude_proxy.codecs.openai_chat.told import TELLERS, tell
 from claude_proxy.types import Json
 
@@ -24,9 +25,14 @@ MEDIA_NAMES = {"image_url": "image", "file": "document"}
 
 def render(block: Json, path: str, context: Context, *, media: bool) -> list[Part]:
     """The parts of one block; with `media` false they are all texts."""
-    kind = block["type"]
     if block.get("cache_control"):
-        context.notes.cache_control(path)
+        mark = mark_of(block, path, context)
+        return with_mark(_rendered(block, path, context, media), mark)
+    return _rendered(block, path, context, media)
+
+
+def _rendered(block: Json, path: str, context: Context, media: bool) -> list[Part]:
+    kind = block["type"]
     if renderer := CARRIED.get(kind):
         return renderer(block, path, context, media)
     if kind in TELLERS:

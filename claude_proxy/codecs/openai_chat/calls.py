@@ -128,6 +128,14 @@ class Call:
                 self._direct = opening == "{"
         self._parts.append(arguments)
 
+    def fill(self, arguments: str) -> int:
+        """Adds what is missing of the whole arguments, unless these are others; its length."""
+        known = "".join(self._parts)
+        if not arguments.startswith(known):
+            return 0
+        self.add(arguments[len(known) :])
+        return len(arguments) - len(known)
+
     @property
     def begun(self) -> bool:
         return bool(self._parts)

@@ -16,13 +16,13 @@ Part = str | Json
 PDF = "application/pdf"
 
 
-def texts_of(parts: Iterable[Part]) -> list[str]:
+def texts_of(parts: Iterable[object]) -> list[str]:
     return [part for part in parts if isinstance(part, str)]
 
 
 def text(block: Json, path: str, context: Context, media: bool) -> list[Part]:
     if block.get("citations"):
-        context.notes.once("citations", f"{path}.citations", "not part of Chat Completions")
+        context.notes.once("citations", f"{path}.citations", context.notes.foreign)
     words = block.get("text")
     return [words] if isinstance(words, str) and words else []
 
@@ -35,7 +35,7 @@ def unknown(block: Json, path: str, context: Context, media: bool) -> list[Part]
 
 def image(block: Json, path: str, context: Context, media: bool) -> list[Part]:
     if block.get("transformations"):
-        context.notes.drop(f"{path}.transformations", "not part of Chat Completions")
+        context.notes.drop(f"{path}.transformations", context.notes.foreign)
     source = as_object(block.get("source"))
     kind = source.get("type")
     if kind == "file":
@@ -43,10 +43,12 @@ def image(block: Json, path: str, context: Context, media: bool) -> list[Part]:
         return [f"[image: file {source.get('file_id')} cannot be shown to this model]"]
     if kind not in ("base64", "url"):
         return unknown(block, path, context, media)
-    if not media:
-        context.notes.drop(path, "images are possible in user messages only")
+    if not media or context.profile.vision == "told":
+        why = "this model takes no images" if media else "images are possible in user messages only"
+        context.notes.drop(path, why)
         where = f"; its URL: {source.get('url')}" if kind == "url" else ""
-        return [f"[image: it cannot be shown to this model here{where}]"]
+        here = "" if media else " here"
+        return [f"[image: it cannot be shown to this model{here}{where}]"]
     url = source.get("url") if kind == "url" else data_url(source, "image/png")
     return [{"type": "image_url", "image_url": {"url": url}}]
 
@@ -57,7 +59,7 @@ def data_url(source: Json, default_type: str) -> str:
 
 def document(block: Json, path: str, context: Context, media: bool) -> list[Part]:
     if as_object(block.get("citations")).get("enabled"):
-        context.notes.drop(f"{path}.citations", "citations are not part of Chat Completions")
+        context.notes.drop(f"{path}.citations", f"citations are {context.notes.foreign}")
     source = as_object(block.get("source"))
     match source.get("type"):
         case "text":
@@ -133,7 +135,7 @@ def escape(value: str) -> str:
 
 def search_result(block: Json, path: str, context: Context, media: bool) -> list[Part]:
     if as_object(block.get("citations")).get("enabled"):
-        context.notes.drop(f"{path}.citations", "citations are not part of Chat Completions")
+        context.notes.drop(f"{path}.citations", f"citations are {context.notes.foreign}")
     source, title = as_text(block.get("source")), as_text(block.get("title"))
     body = plain_text(block.get("content"))
     head = f'<search_result source="{escape(source)}" title="{escape(title)}">'

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from claude_proxy.codecs.jsonio import loads
@@ -31,6 +32,7 @@ _QUOTA_CODES = frozenset(
         "exceeded_current_quota_error",  # Moonshot
         "insufficient_balance",
         "1113",  # GLM: no balance
+        "arrearage",  # DashScope
     }
 )
 """Codes of a 429 that no waiting will cure."""
@@ -39,6 +41,26 @@ _CODE_STATUS = {
     "invalid_request_error": 400,
     "invalid_argument": 400,
     "bad_request": 400,
+    # The Responses API, in failed answers.
+    "context_length_exceeded": 400,
+    "invalid_prompt": 400,
+    "bio_policy": 400,
+    "cyber_policy": 400,
+    "misalignment_policy_violation": 400,
+    "invalid_image": 400,
+    "invalid_image_format": 400,
+    "invalid_image_mode": 400,
+    "invalid_image_url": 400,
+    "invalid_base64_image": 400,
+    "image_content_policy_violation": 400,
+    "image_file_not_found": 400,
+    "image_file_too_large": 400,
+    "image_parse_error": 400,
+    "image_too_large": 400,
+    "image_too_small": 400,
+    "empty_image_file": 400,
+    "failed_to_download_image": 400,
+    "unsupported_image_media_type": 400,
     "authentication_error": 401,
     "invalid_api_key": 401,
     "unauthenticated": 401,
@@ -55,6 +77,8 @@ _CODE_STATUS = {
     "too_many_requests": 429,
     "unavailable": 503,
     "service_unavailable": 503,
+    "server_is_overloaded": 503,
+    "slow_down": 503,
     "timeout_error": 504,
     "timeout": 504,
     "deadline_exceeded": 504,
@@ -64,9 +88,24 @@ _CODE_STATUS = {
 }
 """The status that a code means where no number is given, as in a stream."""
 
+_BASE_RESP = {
+    1001: "timeout",
+    1002: "rate_limit_exceeded",
+    1004: "invalid_api_key",
+    1008: "insufficient_balance",
+    1039: "rate_limit_exceeded",
+    1041: "rate_limit_exceeded",
+    2013: "invalid_request_error",
+    2049: "invalid_api_key",
+    2056: "rate_limit_exceeded",
+}
+"""MiniMax's codes, in words that are known here.
+Source: https://platform.minimax.io/docs/api-reference/errorcode (2026-11)."""
+
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 _MESSAGE_KEYS = ("message", "msg", "detail", "error", "error_description", "description", "errors")
+_MOST_PARAMS, _PARAM_LENGTH = 5, 300
 _HTML = re.compile(r"\s{0,80}<(?:!doctype|html|head|body|\?xml|center|h1|title)\b", re.IGNORECASE)
 _NO_RETRY = {"x-should-retry": "false"}
 
@@ -110,6 +149,8 @@ def find_error(value: object) -> Any | None:
     if not isinstance(value, dict):
         return find_error(value[0]) if isinstance(value, list) and value else None
     error = value.get("error")
+    if not error and _base_error(value):
+        return value
     if error or "choices" in value:
         return error or None
     # vLLM, Mistral, DashScope: the error is the whole object; FastAPI: `detail`.
@@ -130,6 +171,8 @@ class _Problem:
     message: str = ""
     codes: frozenset[str] = frozenset()
     """Code, type and status words in lower case."""
+    params: tuple[str, ...] = ()
+    """What the error says is wrong, where it names that apart."""
     status: int | None = None
     fields: Json | None = None
 
@@ -146,12 +189,23 @@ class _Problem:
         message = _words(inner) if isinstance(inner, str) else _words(fields)
         if raw := _provider_text(fields):
             message = f"{message}: {raw}" if message else raw
-        return cls(message, frozenset(codes), _status_of(codes), fields)
+        params = tuple(islice(_params(value), _MOST_PARAMS))
+        return cls(message, frozenset(codes), params, _status_of(codes), fields)
 
 
 def _unwrap(value: object) -> object:
-    """Gemini puts its error object into an array."""
+    """Gemini puts its error object into an array, MiniMax into `base_resp`."""
+    if isinstance(value, dict):
+        return _base_error(value) or value
     return value[0] if isinstance(value, list) and value else value
+
+
+def _base_error(value: Json) -> Json | None:
+    base = value.get("base_resp")
+    code = base.get("status_code") if isinstance(base, dict) else None
+    if not isinstance(base, dict) or type(code) is not int or code == 0:
+        return None
+    return {"message": base.get("status_msg"), "code": _BASE_RESP.get(code)}
 
 
 def _codes(fields: Json) -> Iterator[str]:
@@ -159,6 +213,23 @@ def _codes(fields: Json) -> Iterator[str]:
         code = fields.get(key)
         if isinstance(code, str) and code or type(code) is int:
             yield str(code).lower()
+
+
+def _params(value: object, depth: int = 5) -> Iterator[str]:
+    """OpenAI's `param`, and the places that FastAPI and Mistral list, as dotted paths."""
+    if isinstance(value, list):
+        for each in value[:_MOST_PARAMS]:
+            yield from _params(each, depth)
+    elif isinstance(value, dict) and depth:
+        param, place = value.get("param"), value.get("loc")
+        if isinstance(param, str) and param:
+            yield param[:_PARAM_LENGTH]
+        if isinstance(place, list):
+            words = [str(word) for word in place if isinstance(word, str | int)]
+            yield ".".join(words[1:] if words[:1] == ["body"] else words)[:_PARAM_LENGTH]
+        for key in _MESSAGE_KEYS:
+            if isinstance(value.get(key), dict | list):
+                yield from _params(value[key], depth - 1)
 
 
 def _status_of(codes: list[str]) -> int | None:
@@ -202,7 +273,14 @@ def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
         return UpstreamError(message, status=429, quoted=True, headers=_NO_RETRY)
     status = _our_status(status)
     headers = _NO_RETRY if status in (401, 403) else {}
-    return UpstreamError(message, status=status, quoted=True, headers=headers)
+    return UpstreamError(
+        message,
+        status=status,
+        quoted=True,
+        codes=problem.codes,
+        params=problem.params,
+        headers=headers,
+    )
 
 
 def _our_status(status: int) -> int:

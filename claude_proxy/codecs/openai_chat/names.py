@@ -33,18 +33,26 @@ def shorten(word: str, limit: int, *, salt: str = "", empty: str = "tool") -> st
     return f"{start}_{digest[:HASH_LENGTH]}"
 
 
-def wire_names(names: Iterable[str], limit: int) -> dict[str, str]:
-    """Original name → wire name where they differ; no two originals share a wire name."""
+def wire_names(names: Iterable[str], limit: int, *, letter: bool = False) -> dict[str, str]:
+    """Original name → wire name where they differ; no two originals share a wire name.
+
+    `letter`: a name begins with a letter or an underscore.
+    """
     unique = dict.fromkeys(names)
-    odd = [name for name in unique if not fits(name, limit)]
+    odd = [name for name in unique if not fits(name, limit) or (letter and not _is_letter(name))]
     if not odd:
         return {}
     taken = set(unique).difference(odd)
     renamed: dict[str, str] = {}
     for name in odd:
-        renamed[name] = next(w for w in _stand_ins(name, limit, "tool") if w not in taken)
+        word = name if _is_letter(name) or not letter else f"_{name}"
+        renamed[name] = next(w for w in _stand_ins(word, limit, "tool") if w not in taken)
         taken.add(renamed[name])
     return renamed
+
+
+def _is_letter(name: str) -> bool:
+    return name[:1] == "_" or name[:1].isalpha()
 
 
 def _stand_ins(word: str, limit: int, empty: str) -> Iterator[str]:
@@ -57,10 +65,12 @@ def _stand_ins(word: str, limit: int, empty: str) -> Iterator[str]:
 class CallIds:
     """Gives every tool call of a conversation an id of its own. Mutable: knows what is taken."""
 
-    __slots__ = ("_limit", "_stand_ins", "_taken")
+    __slots__ = ("_alphanumeric", "_limit", "_stand_ins", "_taken")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, alphanumeric: bool = False) -> None:
         self._limit = limit
+        self._alphanumeric = alphanumeric
+        """Whether an id has exactly `limit` letters and digits."""
         self._taken: set[str] = set()
         # Kept, so that the thousandth call of one id does not try a thousand words.
         self._stand_ins: dict[str, Iterator[str]] = {}
@@ -68,11 +78,16 @@ class CallIds:
     def claim(self, original: str) -> str:
         """The id on the wire: the original where it is allowed and still free."""
         wire = original
-        if wire in self._taken or not fits(wire, self._limit):
+        if wire in self._taken or not self._fits(wire):
             words = self._stand_ins.setdefault(original, _stand_ins(original, self._limit, "call"))
             wire = next(word for word in words if word not in self._taken)
         self._taken.add(wire)
         return wire
+
+    def _fits(self, id: str) -> bool:
+        if not self._alphanumeric:
+            return fits(id, self._limit)
+        return len(id) == self._limit and id.isascii() and id.isalnum()
 
 
 def named_tools(body: Json) -> Iterator[str]:

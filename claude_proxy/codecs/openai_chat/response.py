@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.fold import MessageFold
 from claude_proxy.codecs.openai_chat.answer import Answer, first_choice
 from claude_proxy.codecs.openai_chat.errors import find_error, stream_error
@@ -24,6 +25,7 @@ def decode_response(
     tool_names: Mapping[str, str] | None = None,
     stop_sequences: Collection[str] | None = None,
     estimate: Estimate | None = None,
+    seal: Seal | None = None,
 ) -> Message:
     """The message of an answer that came with status 200.
 
@@ -33,11 +35,9 @@ def decode_response(
     turn: a whole body cannot have been cut. Raises `UpstreamError` for an error object,
     `ProtocolError` for a body that is no Chat answer.
     """
-    usual = _usual(body, id, model)
+    usual = None if profile.think_tags else _usual(body, id, model)
     if usual is not None:
         return usual
-    if find_error(body) is not None:
-        raise stream_error(body)
     _check(body)
     answer = Answer(
         profile=profile,
@@ -45,6 +45,7 @@ def decode_response(
         model=model,
         tool_names=tool_names,
         stop_sequences=stop_sequences,
+        seal=seal,
     )
     events = answer.chunk(body)
     if answer.failure is not None:
@@ -97,7 +98,9 @@ def _said(fields: Json) -> int:
     return len([None for value in fields.values() if value])
 
 
-def _check(body: object) -> None:
+def _check(body: Json) -> None:
+    if find_error(body) is not None:
+        raise stream_error(body)
     if not isinstance(body, dict):
         raise ProtocolError("The upstream's answer is not a JSON object.")
     choice = first_choice(body.get("choices"))

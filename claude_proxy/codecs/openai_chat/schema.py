@@ -15,6 +15,9 @@ REFUSED = frozenset({*UNIONS, "not", "enum"})
 REFERENCES = ("#/$defs/", "#/definitions/")
 
 MERGE_DEPTH = 4
+MOST_COMPARED = 32
+"""Kinds of one property that a new one is compared with. A double does no harm; to compare each of
+ten thousand with all the others blocks the server for seconds."""
 
 NOT_STRICT = frozenset(
     {"allOf", "oneOf", "not", "if", "then", "else", "patternProperties", "propertyNames"}
@@ -23,15 +26,44 @@ NOT_STRICT = frozenset(
 """Keywords outside of the subset in which OpenAI enforces a schema strictly."""
 
 
-def object_schema(schema: object) -> tuple[Json, str | None]:
-    """An acceptable schema for function parameters, and what was lost on the way, if anything."""
+MOST_WORK = 100_000
+"""Properties and branches that are looked at for all tools of a request: a fifth of a second. A few
+hundred are usual; but references inside of references multiply, and 20 kB could take hours."""
+
+
+class TooManyBranches(Exception):
+    """Merging the schemas of a request would take too long."""
+
+
+class Work:
+    """How much may still be looked at. Mutable; one for the tools of a request."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST_WORK
+
+    def spend(self, *parts: object) -> None:
+        """Counts one for each part, and one for each entry in it."""
+        for part in parts:
+            self._left -= 1 + (len(part) if isinstance(part, list | dict) else 0)
+        if self._left < 0:
+            raise TooManyBranches
+
+
+def object_schema(schema: object, work: Work | None = None) -> tuple[Json, str | None]:
+    """An acceptable schema for function parameters, and what was lost on the way, if anything.
+
+    Raises `TooManyBranches` when `work` is used up.
+    """
+    work = work or Work()
     if not isinstance(schema, dict):
         return {"type": "object", "properties": {}}, "not a schema; sent as an empty object"
     lost = None
     if "$ref" in schema:
-        schema = _resolved(schema, schema)
+        schema = _resolved(schema, schema, work)
     if not REFUSED.isdisjoint(schema):
-        schema = _merged(schema)
+        schema = _merged(schema, work)
         lost = "top-level anyOf, oneOf, allOf, not or enum merged into one object"
     return _repaired(schema), lost
 
@@ -43,19 +75,19 @@ def _repaired(schema: Json) -> Json:
     if not isinstance(schema.get("properties"), dict):
         fixes["properties"] = {}
     if "required" in schema:
-        names = _names(schema["required"])
+        names = names_of(schema["required"])
         if names != schema["required"]:
             fixes["required"] = names
     return {**schema, **fixes} if fixes else schema
 
 
-def _names(required: object) -> list[str]:
+def names_of(required: object) -> list[str]:
     """The entries of a `required` list that are names, each once."""
     entries = required if isinstance(required, list) else []
     return list(dict.fromkeys(name for name in entries if isinstance(name, str)))
 
 
-def _resolved(schema: Json, root: Json) -> Json:
+def _resolved(schema: Json, root: Json, work: Work) -> Json:
     """The schema with its local top-level `$ref` replaced by what it points at, if that exists."""
     seen: set[str] = set()
     while isinstance(reference := schema.get("$ref"), str) and reference not in seen:
@@ -63,6 +95,7 @@ def _resolved(schema: Json, root: Json) -> Json:
         target = _target(reference, root)
         if target is None:
             break
+        work.spend(schema, target)
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         schema = {**target, **rest}
     return schema
@@ -78,24 +111,26 @@ def _target(reference: str, root: Json) -> Json | None:
     return None
 
 
-def _merged(schema: Json, depth: int = 0) -> Json:
+def _merged(schema: Json, work: Work, depth: int = 0) -> Json:
     """One object that allows what the top-level unions allow, and somewhat more.
 
     `anyOf` and `oneOf` require what all their branches require, `allOf` what any requires.
     Unions inside of branches are merged too, to a depth that real schemas do not reach.
     """
     choices: dict[str, list[Any]] = {}
-    _collect(choices, schema)
-    required = _names(schema.get("required"))
+    work.spend(schema)
+    _collect(choices, schema, work)
+    required = names_of(schema.get("required"))
     for keyword in UNIONS:
-        branches = _branches(schema, keyword, depth)
-        needed = [_names(branch.get("required")) for branch in branches]
+        branches = _branches(schema, keyword, work, depth)
+        needed = [names_of(branch.get("required")) for branch in branches]
         for branch in branches:
-            _collect(choices, branch)
+            _collect(choices, branch, work)
         if keyword == "allOf":
             required += [name for names in needed for name in names]
         elif needed:
-            required += [name for name in needed[0] if all(name in names for names in needed)]
+            others = [frozenset(names) for names in needed[1:]]
+            required += [name for name in needed[0] if all(name in names for names in others)]
     merged = {key: value for key, value in schema.items() if key not in REFUSED}
     merged["properties"] = {
         name: kinds[0] if len(kinds) == 1 else {"anyOf": kinds} for name, kinds in choices.items()
@@ -103,18 +138,20 @@ def _merged(schema: Json, depth: int = 0) -> Json:
     return {**merged, "required": required} if required else merged
 
 
-def _branches(schema: Json, keyword: str, depth: int) -> list[Json]:
+def _branches(schema: Json, keyword: str, work: Work, depth: int) -> list[Json]:
     union = schema.get(keyword)
     entries = union if isinstance(union, list) else []
-    branches = [_resolved(entry, schema) for entry in entries if isinstance(entry, dict)]
-    return [_merged(b, depth + 1) for b in branches] if depth < MERGE_DEPTH else branches
+    work.spend(entries)
+    branches = [_resolved(entry, schema, work) for entry in entries if isinstance(entry, dict)]
+    return [_merged(b, work, depth + 1) for b in branches] if depth < MERGE_DEPTH else branches
 
 
-def _collect(choices: dict[str, list[Any]], schema: Json) -> None:
+def _collect(choices: dict[str, list[Any]], schema: Json, work: Work) -> None:
     properties = schema.get("properties")
+    work.spend(properties, schema.get("required"))
     for name, kind in properties.items() if isinstance(properties, dict) else ():
         kinds = choices.setdefault(name, [])
-        if kind not in kinds:
+        if len(kinds) >= MOST_COMPARED or kind not in kinds:
             kinds.append(kind)
 
 
@@ -152,5 +189,5 @@ def _is_closed(node: Json) -> bool:
     properties = node.get("properties")
     names = properties if isinstance(properties, dict) else {}
     return node.get("additionalProperties") is False and set(names) == set(
-        _names(node.get("required"))
+        names_of(node.get("required"))
     )

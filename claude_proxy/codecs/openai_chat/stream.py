@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.codecs.openai_chat.answer import Answer
 from claude_proxy.codecs.openai_chat.errors import find_error, stream_error
@@ -40,6 +41,7 @@ class StreamDecoder:
         tool_names: Mapping[str, str] | None = None,
         stop_sequences: Collection[str] | None = None,
         estimate: Estimate | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self._answer = Answer(
             profile=profile,
@@ -47,6 +49,7 @@ class StreamDecoder:
             model=model,
             tool_names=tool_names,
             stop_sequences=stop_sequences,
+            seal=seal,
         )
         self._estimate = estimate
         self._sse = SSEDecoder()
@@ -100,7 +103,9 @@ class StreamDecoder:
                 return self._end()
             chunk = salvage(payload)
         events = self._answer.chunk(chunk) if isinstance(chunk, dict) else []
-        usual = isinstance(chunk, dict) and "choices" in chunk and "error" not in chunk
+        usual = (
+            isinstance(chunk, dict) and chunk.get("choices") is not None and "error" not in chunk
+        )
         if not usual and find_error(chunk) is not None:
             return events + self._fail(stream_error(chunk))
         if self._answer.finish:

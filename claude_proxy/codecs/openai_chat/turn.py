@@ -55,6 +55,12 @@ class Turn:
     def thinking(self, text: str) -> list[StreamEvent]:
         return self._writer.thinking(text) if self._head is None else self._hold("thinking", text)
 
+    def thought(self) -> list[StreamEvent]:
+        """A thinking block, be it empty, in the place where thinking would stand now."""
+        if self._head is None:
+            return self._writer.open_thinking()
+        return self._hold("thinking", "")
+
     def call(self, piece: Piece, *, fresh: bool = False) -> list[StreamEvent]:
         call, new = self._calls.add(piece, fresh=fresh)
         if new:
@@ -88,9 +94,13 @@ class Turn:
                 self._head = part
                 events += self._write_head()
             else:
-                write = self._writer.text if part.kind == "text" else self._writer.thinking
-                events += write("".join(part.parts))
+                events += self._write_prose(part.kind, "".join(part.parts))
         return events + self._close_head() if finished else events
+
+    def _write_prose(self, kind: Literal["text", "thinking"], text: str) -> list[StreamEvent]:
+        if kind == "text":
+            return self._writer.text(text)
+        return self._writer.thinking(text) if text else self._writer.open_thinking()
 
     def _may_close_head(self) -> bool:
         return self._head is None or bool(self._head.name and self._head.complete)

@@ -7,7 +7,11 @@ from claude_proxy.types.anthropic import Usage
 Estimate = Callable[[], int]
 """Input tokens of the request; called only when the upstream counts nothing."""
 
-_COUNTS: tuple[tuple[str, str, str | None], ...] = (
+Places = tuple[tuple[str, str, str | None], ...]
+"""Each count and where it may stand: a field, or a field of a field. The first that is there
+is taken."""
+
+_COUNTS: Places = (
     ("prompt", "prompt_tokens", None),
     ("completion", "completion_tokens", None),
     ("total", "total_tokens", None),
@@ -19,16 +23,15 @@ _COUNTS: tuple[tuple[str, str, str | None], ...] = (
     ("written", "prompt_tokens_details", "cache_write_tokens"),
     ("reasoning", "completion_tokens_details", "reasoning_tokens"),
 )
-"""Each count and where it may stand: a field, or a field of a field. The first that is there
-is taken."""
 
 
 class UsageMeter:
     """Merges the usage objects of one answer, field by field, the last one first. Mutable."""
 
-    __slots__ = ("_counts", "characters")
+    __slots__ = ("_counts", "_places", "characters")
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places = _COUNTS) -> None:
+        self._places = places
         self._counts: dict[str, int] = {}
         self.characters = 0
         """Characters of text, reasoning and arguments, to estimate the output from."""
@@ -42,7 +45,7 @@ class UsageMeter:
         if not isinstance(usage, dict):
             return
         found: dict[str, int] = {}
-        for name, field, inner in _COUNTS:
+        for name, field, inner in self._places:
             count = usage.get(field)
             if inner is not None:
                 count = count.get(inner) if isinstance(count, dict) else None

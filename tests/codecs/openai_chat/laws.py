@@ -10,7 +10,7 @@ from tests.codecs.openai_chat.plays import chunk, payload
 names = st.sampled_from(["A", "B", "short_1"])
 inputs = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=5), max_size=3)
 calls = st.lists(st.tuples(names, inputs), max_size=4)
-texts = st.text(max_size=20)
+texts = st.text(max_size=20) | st.sampled_from(["<think>", "<thi", "nk>a</", "</think>b"])
 finishes = st.sampled_from(["stop", "length", "tool_calls", "content_filter", "odd"])
 usages = st.none() | st.fixed_dictionaries(
     {"prompt_tokens": st.integers(0, 99), "completion_tokens": st.integers(0, 99)},

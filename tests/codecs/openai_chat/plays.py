@@ -1,6 +1,7 @@
 """Plays: golden files of streams. `>>` is what the upstream sends, `<<` what comes out of it.
 
     # why this case is there
+    @ minimax/m3                      the profile, if it is not the generic one
     >> delta {"content": "Hi"}        a chunk with this delta
     >> finish stop                    a chunk with this finish reason
     >> json {"usage": {…}}            any payload
@@ -14,12 +15,13 @@ Events are compared after each run of `>>` lines, so a play also says *when* the
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from claude_proxy.codecs.openai_chat.stream import StreamDecoder
-from claude_proxy.profiles import GENERIC
+from claude_proxy.profiles import GENERIC, Profile
 from claude_proxy.types.anthropic import StreamEvent
+from tests.request_cases import NAMED
 
 FOLDER = Path(__file__).parents[2] / "cases" / "openai_chat" / "stream"
 PLAYS = sorted(FOLDER.glob("*.txt"))
@@ -27,10 +29,10 @@ ID = "msg_0"
 TOOL_NAMES = {"short_1": "a/very.long name"}
 
 
-def decoder() -> StreamDecoder:
+def decoder(profile: Profile = GENERIC) -> StreamDecoder:
     """What every play talks to; 1,000 is the estimate of the input."""
     return StreamDecoder(
-        profile=GENERIC, id=ID, model="claude-x", tool_names=TOOL_NAMES, estimate=lambda: 1000
+        profile=profile, id=ID, model="claude-x", tool_names=TOOL_NAMES, estimate=lambda: 1000
     )
 
 
@@ -43,18 +45,29 @@ def payload(value: object) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
 
 
-def read_play(path: Path) -> list[tuple[list[bytes | None], list[str]]]:
+def profile_of(path: Path) -> Profile:
+    second = path.read_text("utf-8").split("\n")[1]
+    return NAMED[second.removeprefix("@ ")] if second.startswith("@") else GENERIC
+
+
+Read = Callable[[str], bytes | None]
+
+
+def read_play(path: Path, read: Read | None = None) -> list[tuple[list[bytes | None], list[str]]]:
     """Runs of input, `None` for the end, each with the lines that must come out of it."""
+    read = read or read_input
     first, *lines = path.read_text("utf-8").split("\n")
     if not first.startswith("# "):
         raise ValueError(f"{path.name}: the first line must say why")
+    if lines and lines[0].startswith("@ "):
+        lines[0] = ""
     runs: list[tuple[list[bytes | None], list[str]]] = []
     for number, text in enumerate(filter(None, lines), 2):
         arrow, _, rest = text.partition(" ")
         if arrow == ">>":
             if not runs or runs[-1][1]:
                 runs.append(([], []))
-            runs[-1][0].append(_input(rest))
+            runs[-1][0].append(read(rest))
         elif arrow == "<<" and runs:
             runs[-1][1].append(rest)
         else:
@@ -64,7 +77,7 @@ def read_play(path: Path) -> list[tuple[list[bytes | None], list[str]]]:
     return runs
 
 
-def _input(text: str) -> bytes | None:
+def read_input(text: str) -> bytes | None:
     kind, _, rest = text.partition(" ")
     match kind:
         case "delta":
@@ -84,13 +97,13 @@ def _input(text: str) -> bytes | None:
     raise ValueError(f"unknown input: {text}")
 
 
-def play_bytes(path: Path) -> bytes:
-    return b"".join(data for run, _ in read_play(path) for data in run if data is not None)
+def play_bytes(path: Path, read: Read | None = None) -> bytes:
+    return b"".join(data for run, _ in read_play(path, read) for data in run if data is not None)
 
 
-def decode(pieces: Iterator[bytes] | list[bytes]) -> list[StreamEvent]:
+def decode(pieces: Iterator[bytes] | list[bytes], profile: Profile = GENERIC) -> list[StreamEvent]:
     """All events of a stream that comes in these pieces."""
-    stream = decoder()
+    stream = decoder(profile)
     events = [event for piece in pieces for event in stream.feed(piece)]
     return events + stream.close()
 

@@ -87,6 +87,88 @@ MESSAGES = [
     ),
 ]
 
+BY_PROVIDER = [
+    (
+        "Azure",
+        400,
+        {"error": {"message": "filtered", "code": "content_filter", "innererror": {"code": "x"}}},
+        (400, "filtered"),
+    ),
+    (
+        "DeepSeek",
+        402,
+        {"error": {"message": "Insufficient Balance", "type": "unknown_error", "code": "x"}},
+        (402, "Insufficient Balance"),
+    ),
+    (
+        "DashScope",
+        400,
+        {"error": {"code": "Arrearage", "message": "Access denied", "type": "Arrearage"}},
+        (429, "Access denied"),
+    ),
+    (
+        "DashScope, its own shape",
+        400,
+        {"code": "InvalidParameter", "message": "enable_thinking", "request_id": "1"},
+        (400, "enable_thinking"),
+    ),
+    (
+        "Gemini",
+        429,
+        [{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED"}}],
+        (429, "quota"),
+    ),
+    (
+        "xAI",
+        400,
+        {"code": "Client specified an invalid argument", "error": "no stop"},
+        (400, "no stop"),
+    ),
+    (
+        "Mistral, within messages",
+        422,
+        {"detail": [{"type": "extra_forbidden", "loc": ["body", "user"], "msg": "Extra inputs"}]},
+        (422, "Extra inputs"),
+    ),
+    (
+        "Groq",
+        400,
+        {"error": {"message": "no call", "code": "tool_use_failed", "failed_generation": "x"}},
+        (400, "no call"),
+    ),
+    (
+        "Together",
+        422,
+        {"id": "1", "error": {"message": "bad", "type": "invalid_request_error", "code": None}},
+        (422, "bad"),
+    ),
+    ("Fireworks", 400, {"error": {"object": "error", "message": "bad"}}, (400, "bad")),
+    ("GLM", 429, {"error": {"code": "1113", "message": "no balance"}}, (429, "no balance")),
+    (
+        "Moonshot",
+        429,
+        {"error": {"message": "suspended", "type": "exceeded_current_quota_error"}},
+        (429, "suspended"),
+    ),
+    (
+        "MiniMax",
+        401,
+        {"type": "error", "error": {"type": "authentication_error", "message": "login (1004)"}},
+        (401, "login (1004)"),
+    ),
+    (
+        "MiniMax, its own shape",
+        200,
+        {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        (429, "insufficient balance"),
+    ),
+    ("Ollama", 404, {"error": {"message": 'model "x" not found', "type": "x"}}, (404, None)),
+    ("vLLM", 400, {"object": "error", "message": "bad", "code": 400}, (400, "bad")),
+    ("FastAPI in front", 422, {"detail": [{"loc": ["body"], "msg": "bad"}]}, (422, "bad")),
+    ("llama.cpp", 500, {"error": {"code": 500, "message": "bad", "type": "x"}}, (502, "bad")),
+    ("LM Studio", 400, {"error": "Invalid tool_choice type"}, (400, "Invalid tool_choice type")),
+]
+
 NO_NUMBERS = (
     "prompt is too long: the request has more tokens than the context window of the model holds"
 )
@@ -358,6 +440,29 @@ def test_message(body: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "expected"), [b[1:] for b in BY_PROVIDER], ids=[b[0] for b in BY_PROVIDER]
+)
+def test_errors_of_each_provider(status: int, body: object, expected: tuple) -> None:
+    error = decode_error(status, json.dumps(body).encode())
+    assert error.status == expected[0]
+    assert error.message == (expected[1] or 'model "x" not found')
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(1002, 429), (1004, 401), (1001, 504), (2013, 400), (9, 502)]
+)
+def test_minimax_tells_its_errors_in_answers_without_choices(code: int, status: int) -> None:
+    body = {"choices": None, "base_resp": {"status_code": code, "status_msg": "no"}}
+    assert find_error(body) is body
+    assert (stream_error(body).status, stream_error(body).message) == (status, "no")
+
+
+@pytest.mark.parametrize("base", [{"status_code": 0, "status_msg": ""}, {}, "x", None])
+def test_other_answers_of_minimax_are_no_errors(base: object) -> None:
+    assert find_error({"choices": [], "base_resp": base}) is None
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"), [t[1:] for t in TOO_LONG], ids=[t[0] for t in TOO_LONG]
 )
 @pytest.mark.parametrize("status", [400, 413, 500])
@@ -499,3 +604,31 @@ def test_every_error_type_has_its_envelope(type: str) -> None:
     status, body = encode_error(ClaudeProxyError("no", status=418, type=type))
     assert status == 418
     assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("body", "params"),
+    [
+        ({"error": {"message": "bad", "param": "stop"}}, ("stop",)),
+        ({"error": {"message": "bad", "param": None}}, ()),
+        ({"error": {"message": "bad", "param": ""}}, ()),
+        ({"error": {"message": "bad", "param": 5}}, ()),
+        ({"message": "bad", "param": "x" * 301}, ("x" * 300,)),
+        ({"error": "bad"}, ()),
+        ({"detail": [{"loc": ["body", "user"], "msg": "bad"}]}, ("user",)),
+        ({"detail": [{"loc": ["body", "messages", 0, "name"]}]}, ("messages.0.name",)),
+        ({"detail": [{"loc": ["query", None, {}, "user"]}]}, ("query.user",)),
+        ({"detail": [{"loc": "user"}]}, ()),
+        ({"message": {"detail": [{"loc": ["body", "a"]}, {"loc": ["body", "b"]}]}}, ("a", "b")),
+        ({"detail": [{"loc": ["body", str(number)]} for number in range(9)]}, tuple("01234")),
+        ([{"error": {"param": "stop"}}], ("stop",)),
+        ({"error": {"error": {"error": {"error": {"error": {"param": "deep"}}}}}}, ()),
+    ],
+)
+def test_what_an_error_says_is_wrong_is_read(body, params):
+    assert decode_error(400, json.dumps(body).encode()).params == params
+
+
+def test_codes_are_kept_in_lower_case():
+    body = {"error": {"message": "bad", "code": "Unknown_Parameter", "type": "x"}, "code": 7}
+    assert decode_error(400, json.dumps(body).encode()).codes == {"unknown_parameter", "x", "7"}

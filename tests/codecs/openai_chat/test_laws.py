@@ -30,29 +30,31 @@ from tests.codecs.openai_chat.plays import (
     decode,
     payload,
     play_bytes,
+    profile_of,
 )
 from tests.fuzz.law import law
+from tests.request_cases import NAMED
 
 
 @pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
 def test_split_and_order_of_plays(path: Path) -> None:
-    data = play_bytes(path)
-    whole = decode([data])
+    data, profile = play_bytes(path), profile_of(path)
+    whole = decode([data], profile)
     assert_legal(whole)
-    assert decode([data[at : at + 1] for at in range(len(data))]) == whole
+    assert decode([data[at : at + 1] for at in range(len(data))], profile) == whole
     for seed in range(5):
-        assert decode(cut(data, seed)) == whole
+        assert decode(cut(data, seed), profile) == whole
 
 
 @pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
 def test_both_ways_to_read_a_chunk_give_the_same_play(path: Path) -> None:
-    data = play_bytes(path).removeprefix("\ufeff".encode())
-    assert decode([UNUSUAL + data]) == decode([data])
+    data, profile = play_bytes(path).removeprefix("\ufeff".encode()), profile_of(path)
+    assert decode([UNUSUAL + data], profile) == decode([data], profile)
 
 
 @pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
 def test_unfolding_a_message_gives_it_back(path: Path) -> None:
-    events = decode([play_bytes(path)])
+    events = decode([play_bytes(path)], profile_of(path))
     if events[-1]["type"] == "message_stop":
         message = fold(events)
         again = unfold(message)
@@ -104,6 +106,9 @@ def test_any_stream_is_legal_and_can_be_cut_anywhere(
     assert_legal(whole)
     assert decode(cut(data, seed)) == whole
     assert decode([UNUSUAL + data]) == whole
+    tagged = decode([data], NAMED["minimax"])
+    assert_legal(tagged)
+    assert decode(cut(UNUSUAL + data, seed), NAMED["minimax"]) == tagged
 
 
 @law(st.binary(max_size=60), st.binary(max_size=60), seeds, few=200)

@@ -1,6 +1,7 @@
 """Messages → Chat requests: the golden table, and laws over all we have."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,15 @@ from claude_proxy.codecs.anthropic_messages import decode_request
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.codecs.openai_chat.request import encode_request, tool_names
 from claude_proxy.errors import RequestError
+from claude_proxy.profiles import PROVIDERS
 from tests.chat_rules import broken_rules
 from tests.request_cases import NAMED, Case, load_captures, load_cases
 
 CASES = load_cases()
 CAPTURES = load_captures()
 GPT_4O = NAMED["openai/gpt-4o"]
+PLAIN = [profile for profile in NAMED.values() if profile.cache_control == "drop"]
+"""Marks for a prompt cache are outside of what strict servers take."""
 PROFILES = [GPT_4O, NAMED["generic"], NAMED["openai/gpt-5.4"]]
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -31,13 +35,13 @@ def test_golden(case: Case) -> None:
     chat = encode_request(
         request, profile=case.profile, on_drop=lambda path, why: dropped.append([path, why])
     )
-    assert chat == case.chat
+    assert chat == case.sent
     assert dropped == case.dropped
 
 
 @each_case
 def test_golden_requests_keep_the_rules(case: Case) -> None:
-    assert broken_rules(case.chat) == []
+    assert broken_rules(case.sent) == []
 
 
 @each_case
@@ -62,6 +66,17 @@ def test_requests_of_the_real_client_keep_the_rules(body: dict[str, Any], profil
     chat = encode_request(decode_request(body), profile=profile)
     assert broken_rules(chat) == []
     assert body == before
+
+
+@pytest.mark.parametrize("profile", PLAIN, ids=lambda profile: profile.name)
+def test_every_profile_takes_requests_of_the_real_client(profile: Any) -> None:
+    for name in ("parallel", "thinking_roundtrip", "toolsearch_flow", "image_read"):
+        chat = encode_request(decode_request(CAPTURES[name]), profile=profile)
+        assert broken_rules(chat) == []
+
+
+def test_every_provider_has_cases() -> None:
+    assert {case.profile.provider for case in CASES} == set(PROVIDERS)
 
 
 @each_capture
@@ -113,6 +128,43 @@ def test_renamed_tools_are_restored_by_their_wire_name() -> None:
     sent = [tool["function"]["name"] for tool in chat["tools"]]
     assert [names.get(name, name) for name in sent] == ["db.query", "ok"]
     assert names[chat["messages"][1]["tool_calls"][0]["function"]["name"]] == "old.tool"
+
+
+@pytest.mark.parametrize(("count", "name"), [(128, "openai/gpt-4o"), (200, "generic")])
+def test_many_tools_are_sent(count: int, name: str) -> None:
+    chat = encode_request(many_tools(count), profile=NAMED[name])
+    assert len(chat["tools"]) == count
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "openai", "azure"])
+def test_more_tools_than_the_upstream_takes_are_refused(name: str) -> None:
+    with pytest.raises(RequestError, match="takes 128 tools at most, and these are 129") as caught:
+        encode_request(many_tools(129), profile=NAMED[name])
+    assert caught.value.status == 400
+
+
+def many_tools(count: int) -> Any:
+    tools = [{"name": f"t{number}", "input_schema": {}} for number in range(count)]
+    body = {"model": "m", "max_tokens": 1, "tools": tools}
+    return decode_request({**body, "messages": [{"role": "user", "content": "Hi"}]})
+
+
+def test_what_is_told_stands_beside_parts_that_are_marked() -> None:
+    """Where a prompt cache is marked, prompts and answers are lists of parts."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    body = {"model": "m", "max_tokens": 1, "tools": [{"name": "A", "input_schema": {}}]}
+    body |= {"system": [{"type": "text", "text": "Be brief.", **mark}]}
+    said = [{"type": "thinking", "thinking": "hm", "signature": ""}]
+    said.append({"type": "text", "text": "One moment.", **mark})
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": said}]
+    messages.append({"role": "user", "content": "And?"})
+    request = decode_request({**body, "messages": messages, "tool_choice": {"type": "any"}})
+    marking = replace(
+        NAMED["minimax"], cache_control="content_parts", reasoning_history="think_tags"
+    )
+    system, _, answer, _ = encode_request(request, profile=marking)["messages"]
+    assert [part["text"][:12] for part in system["content"]] == ["Be brief.", "In this turn"]
+    assert [part["text"] for part in answer["content"]] == ["<think>hm</think>", "One moment."]
 
 
 def test_deeply_nested_schemas_are_no_problem() -> None:
@@ -178,9 +230,7 @@ bodies = st.builds(
     st.lists(names, max_size=4),
     names,
 )
-profiles = st.sampled_from(
-    [*PROFILES, *(case.profile for case in CASES if case.profile.reasoning_history != "drop")]
-)
+profiles = st.sampled_from(PLAIN)
 
 
 @settings(max_examples=300, deadline=None)
@@ -211,3 +261,24 @@ def test_every_call_is_sent_once_and_under_its_own_name(body: dict[str, Any]) ->
         if block["type"] == "tool_use"
     ]
     assert sent == asked
+
+
+def test_what_is_never_sent_is_left_out_with_a_note() -> None:
+    body = {
+        "model": "m",
+        "max_tokens": 1,
+        "temperature": 0.5,
+        "metadata": {"user_id": "somebody"},
+        "messages": [{"role": "user", "content": "Hi"}],
+        "stream": True,
+    }
+    profile = replace(GPT_4O, without=frozenset({"temperature", "user", "top_p"}))
+    dropped: list[tuple[str, str]] = []
+    chat = encode_request(
+        decode_request(body), profile=profile, on_drop=lambda *note: dropped.append(note)
+    )
+    assert sorted(chat) == ["max_tokens", "messages", "model", "stream", "stream_options"]
+    assert dropped == [
+        ("temperature", "temperature is not accepted by this model"),
+        ("metadata.user_id", "user is not accepted by this model"),
+    ]

@@ -57,6 +57,23 @@ def test_no_two_names_share_a_wire_name(names: list[str]) -> None:
     assert all(fits(wire, 64) for wire in wires)
 
 
+@given(st.lists(st.text(max_size=80)))
+def test_names_start_with_a_letter_where_they_must(names: list[str]) -> None:
+    renamed = wire_names(names, 64, letter=True)
+    wires = [renamed.get(name, name) for name in set(names)]
+    assert len(set(wires)) == len(wires)
+    assert all(fits(wire, 64) and (wire[0].isalpha() or wire[0] == "_") for wire in wires)
+
+
+@given(st.lists(st.text(max_size=12) | st.sampled_from(["abcdef123", "abcdef_12"])))
+def test_ids_of_nine_letters_and_digits(originals: list[str]) -> None:
+    ids = CallIds(9, alphanumeric=True)
+    claimed = [ids.claim(original) for original in originals]
+    assert len(set(claimed)) == len(claimed)
+    assert all(len(id) == 9 and id.isascii() and id.isalnum() for id in claimed)
+    assert "abcdef123" not in originals or "abcdef123" in claimed
+
+
 @given(st.lists(st.text(max_size=50)), st.sampled_from([9, 12, 40]))
 def test_no_two_calls_share_an_id(originals: list[str], limit: int) -> None:
     ids = CallIds(limit)

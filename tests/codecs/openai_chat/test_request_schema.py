@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from claude_proxy.codecs.openai_chat.schema import is_strict, object_schema
+from claude_proxy.codecs.openai_chat import encode_request
+from claude_proxy.codecs.openai_chat.schema import TooManyBranches, is_strict, object_schema
+from claude_proxy.errors import RequestError
+from tests.request_cases import NAMED
 
 TEXT = {"type": "string"}
 CLOSED = {"type": "object", "properties": {"a": TEXT}, "required": ["a"]}
@@ -98,3 +101,55 @@ STRICT: list[tuple[str, Any, bool]] = [
 )
 def test_strict_is_for_schemas_that_are_closed_everywhere(schema: Any, expected: bool) -> None:
     assert is_strict(schema) is expected
+
+
+def nested(width: int, depth: int = 4) -> dict[str, Any]:
+    """Branches that all refer to one schema, which has such branches itself."""
+    schema: dict[str, Any] = {"properties": {"a": {}}}
+    for _ in range(depth):
+        schema = {"anyOf": [{"$ref": "#/$defs/X"}] * width, "$defs": {"X": schema}}
+    return schema
+
+
+ENDLESS: dict[str, dict[str, Any]] = {
+    "references that multiply": nested(200),
+    "many branches": {"anyOf": [{"type": "object"}] * 200_000},
+    "many references to something large": {
+        "oneOf": [{"$ref": "#/$defs/X"}] * 1000,
+        "$defs": {"X": {"properties": {str(n): {} for n in range(1000)}}},
+    },
+    "many references to something long": {
+        "allOf": [{"$ref": "#/$defs/X"}] * 1000,
+        "$defs": {"X": {"required": [str(n) for n in range(1000)]}},
+    },
+    "long ways to what is meant": {
+        "anyOf": [{"$ref": "#/$defs/0"}] * 1000,
+        "$defs": {str(n): {"$ref": f"#/$defs/{n + 1}"} for n in range(1000)},
+    },
+}
+
+
+@pytest.mark.parametrize("schema", ENDLESS.values(), ids=ENDLESS.keys())
+def test_schemas_that_would_take_minutes_are_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(TooManyBranches):
+        object_schema(schema)
+
+
+def test_the_work_is_counted_over_all_tools() -> None:
+    tools = [{"name": f"t{n}", "input_schema": nested(10, 3)} for n in range(100)]
+    body: Any = {"model": "m", "max_tokens": 1, "tools": tools}
+    body["messages"] = [{"role": "user", "content": "hi"}]
+    with pytest.raises(RequestError, match=r"tools\.\d+\.input_schema: .* too many branches") as it:
+        encode_request(body, profile=NAMED["openai/gpt-4o"])
+    assert it.value.limit == "entries"
+    encode_request({**body, "tools": tools[:2]}, profile=NAMED["openai/gpt-4o"])
+
+
+def test_large_unions_take_linear_time() -> None:
+    """Each of many names, or kinds of one property, was compared with all the others."""
+    names = [[f"{branch}{n}" for n in range(20_000)] for branch in "ab"]
+    merged, _ = object_schema({"anyOf": [{"required": each} for each in names]})
+    assert "required" not in merged
+    kinds = [{"const": n} for n in range(5_000)]
+    merged, _ = object_schema({"anyOf": [{"properties": {"a": kind}} for kind in kinds]})
+    assert merged["properties"]["a"]["anyOf"] == kinds

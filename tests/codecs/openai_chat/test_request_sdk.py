@@ -14,12 +14,9 @@ from claude_proxy.codecs.anthropic_messages import decode_request
 from claude_proxy.codecs.jsonio import dumps_text
 from claude_proxy.codecs.openai_chat.blocks import CARRIED
 from claude_proxy.codecs.openai_chat.client_tools import CLIENT_TOOLS
-from claude_proxy.codecs.openai_chat.history import HISTORY_BLOCKS
-from claude_proxy.codecs.openai_chat.request import (
-    CARRIED_FIELDS,
-    DROPPED_FIELDS,
-    encode_request,
-)
+from claude_proxy.codecs.openai_chat.fields import CARRIED_FIELDS, DROPPED_FIELDS
+from claude_proxy.codecs.openai_chat.reading import HISTORY_BLOCKS
+from claude_proxy.codecs.openai_chat.request import encode_request
 from claude_proxy.codecs.openai_chat.told import TELLERS
 from claude_proxy.codecs.openai_chat.tools import SERVER_TOOLS
 from tests.chat_rules import broken_rules

@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 
 from claude_proxy.codecs.openai_chat.response import decode_response
 from claude_proxy.errors import ProtocolError, UpstreamError
-from claude_proxy.profiles import GENERIC
+from claude_proxy.profiles import GENERIC, Profile
 from claude_proxy.types.anthropic import Message
+from tests.request_cases import NAMED
 
 FOLDER = Path(__file__).parents[2] / "cases" / "openai_chat" / "response"
 CASES = sorted(FOLDER.glob("*.json"))
 
 
-def decode(body: Any) -> Message:
+def decode(body: Any, profile: Profile = GENERIC) -> Message:
     return decode_response(
         body,
-        profile=GENERIC,
+        profile=profile,
         id="msg_0",
         model="claude-x",
         tool_names={"short_1": "a/very.long name"},
@@ -32,10 +33,11 @@ def decode(body: Any) -> Message:
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_case(path: Path) -> None:
     case = json.loads(path.read_text("utf-8"))
-    assert set(case) == {"why", "chat", "message"} and case["why"]
+    assert set(case) - {"profile"} == {"why", "chat", "message"} and case["why"]
+    profile = NAMED[case.get("profile", "generic")]
     before = copy.deepcopy(case["chat"])
     common = {"id": "msg_0", "type": "message", "role": "assistant", "model": "claude-x"}
-    assert decode(case["chat"]) == {**common, "stop_sequence": None, **case["message"]}
+    assert decode(case["chat"], profile) == {**common, "stop_sequence": None, **case["message"]}
     assert case["chat"] == before
 
 

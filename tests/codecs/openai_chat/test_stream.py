@@ -4,14 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from claude_proxy.codecs.openai_chat.calls import Call
 from claude_proxy.codecs.openai_chat.stream import CUT, StreamDecoder
-from claude_proxy.profiles import GENERIC
-from tests.codecs.openai_chat.plays import PLAYS, chunk, decoder, line, payload, read_play
+from claude_proxy.profiles import GENERIC, PROVIDERS
+from tests.codecs.openai_chat.plays import (
+    PLAYS,
+    chunk,
+    decoder,
+    line,
+    payload,
+    profile_of,
+    read_play,
+)
 
 
 @pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
 def test_play(path: Path) -> None:
-    stream = decoder()
+    stream = decoder(profile_of(path))
     for inputs, expected in read_play(path):
         events = []
         for data in inputs:
@@ -22,6 +31,7 @@ def test_play(path: Path) -> None:
 
 def test_there_are_plays() -> None:
     assert len(PLAYS) >= 60
+    assert {profile_of(path).provider for path in PLAYS} == set(PROVIDERS)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +144,12 @@ def test_ids_of_calls_differ_between_answers_and_are_short() -> None:
 
 def test_json_nested_too_deeply_is_garbage() -> None:
     assert decoder().feed(b"data: " + b"[" * 200_000 + b"\n\n") == []
+
+
+def test_whole_arguments_fill_in_what_is_missing() -> None:
+    call = Call("toolu_0")
+    assert (call.fill('{"a":'), call.fill('{"a":1}'), call.fill("{}")) == (5, 2, 0)
+    assert call.take() == '{"a":1}'
 
 
 @pytest.mark.parametrize(
