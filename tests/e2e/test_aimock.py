@@ -5,6 +5,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import httpx
@@ -12,6 +13,8 @@ import pytest
 from anthropic import Anthropic
 from anthropic.types import MessageParam, ToolParam
 
+from claude_proxy import MessageFold, UpstreamError, openai_responses, profile_for
+from claude_proxy.types.anthropic import Message
 from tests.conftest import running
 from tests.parts import CACHE, missing
 from tests.upstream import eventually
@@ -159,3 +162,59 @@ def test_late_upstream_is_waited_for(client: Anthropic, aimock: str) -> None:
     set_chaos(aimock, latencyMs=1500)
     message = client.messages.create(model=MODEL, max_tokens=50, messages=asked("say hello"))
     assert message.stop_reason == "end_turn"
+
+
+# The Responses API, which the server does not speak yet: our codec and aimock's own.
+
+
+def respond(aimock: str, messages: list[MessageParam], *, stream: bool) -> Message:
+    """One answer by the Responses API, whole or streamed."""
+    set_chaos(aimock)
+    profile = profile_for(aimock, "o3")
+    request: Any = {"model": "o3", "max_tokens": 99, "messages": messages, "stream": stream}
+    body = openai_responses.encode_request({**request, "tools": [WEATHER]}, profile=profile)
+    answer = httpx.post(f"{aimock}/v1/responses", json=body, headers={"authorization": "Bearer x"})
+    if not answer.is_success:
+        raise openai_responses.decode_error(answer.status_code, answer.content)
+    if not stream:
+        return openai_responses.decode_response(
+            answer.json(), profile=profile, id="msg_0", model="m"
+        )
+    decoder = openai_responses.StreamDecoder(profile=profile, id="msg_0", model="m")
+    fold = MessageFold()
+    for event in [*decoder.feed(answer.content), *decoder.close()]:
+        fold.feed(event)
+    assert fold.complete and decoder.error is None
+    return fold.message
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_responses(aimock: str, stream: bool) -> None:
+    thought, text = respond(aimock, [{"role": "user", "content": "think first"}], stream=stream)[
+        "content"
+    ]
+    assert thought["type"] == "thinking" and thought["thinking"] == "Six times seven is forty-two."
+    assert text == {"type": "text", "text": "42"}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_tools_in_responses(aimock: str, stream: bool) -> None:
+    history: list[Any] = [{"role": "user", "content": "weather"}]
+    first = respond(aimock, history, stream=stream)
+    calls = [block for block in first["content"] if block["type"] == "tool_use"]
+    assert [call["input"] for call in calls] == [{"city": "Paris"}, {"city": "Rome"}]
+    assert first["stop_reason"] == "tool_use"
+    results = [
+        {"type": "tool_result", "tool_use_id": call["id"], "content": "Sunny."} for call in calls
+    ]
+    history += [{"role": "assistant", "content": first["content"]}]
+    history += [{"role": "user", "content": results}]
+    second = respond(aimock, history, stream=stream)
+    assert second["content"][-1] == {"type": "text", "text": "It is sunny in both."}
+    assert second["stop_reason"] == "end_turn"
+
+
+def test_errors_in_responses(aimock: str) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        respond(aimock, [{"role": "user", "content": "too much"}], stream=True)
+    assert (caught.value.status, caught.value.message) == (429, "You exceeded your quota")

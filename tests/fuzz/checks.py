@@ -2,9 +2,10 @@
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from claude_proxy import UnsupportedContentError
+from claude_proxy import UnsupportedContentError, openai_responses
 from claude_proxy.codecs.anthropic_messages import decode_request
 from claude_proxy.codecs.jsonio import dumps_body, loads_body
 from claude_proxy.codecs.openai_chat import encode_request, tool_names
@@ -12,9 +13,13 @@ from claude_proxy.codecs.sse import SSEDecoder
 from claude_proxy.errors import ProtocolError, RequestError
 from claude_proxy.profiles import Profile
 from claude_proxy.tokens import estimate_tokens
-from tests.chat_rules import broken_rules, unmarked
+from claude_proxy.types.anthropic import StreamEvent
+from tests import chat_rules, responses_rules
 from tests.codecs.openai_chat.grammar import assert_legal, cut
 from tests.codecs.openai_chat.plays import decode
+from tests.codecs.openai_responses.plays import decode as decode_responses
+
+Decode = Callable[[list[bytes]], list[StreamEvent]]
 
 
 def strict(raw: bytes) -> Any:
@@ -34,13 +39,16 @@ def check_body(raw: bytes, profile: Profile) -> None:
         request = decode_request(body)
         dropped: list[tuple[str, str]] = []
         chat = encode_request(request, profile=profile, on_drop=lambda *note: dropped.append(note))
+        responses = openai_responses.encode_request(request, profile=profile)
     except RequestError as error:
         assert 400 <= error.status < 500 and error.message
         assert isinstance(error, UnsupportedContentError) or error.status == 400
         return
-    assert strict(dumps_body(chat)) == chat
-    plain = unmarked(chat) if profile.cache_control != "drop" else chat
-    assert broken_rules(plain) == []
+    marks = profile.cache_control != "drop"
+    for sent, rules in ((chat, chat_rules), (responses, responses_rules)):
+        assert strict(dumps_body(sent)) == sent
+        plain = chat_rules.unmarked(sent) if marks and sent is chat else sent
+        assert rules.broken_rules(plain) == []
     assert body == before
     assert all(isinstance(path, str) and why for path, why in dropped)
     assert all(isinstance(name, str) for name in tool_names(request, profile=profile).values())
@@ -64,9 +72,14 @@ def _payloads(pieces: list[bytes], limit: int) -> list[bytes] | None:
         return None
 
 
-def check_stream(data: bytes, seed: int) -> None:
+def check_stream(data: bytes, seed: int, decode: Decode = decode) -> None:
     """One end, a legal order, and the same for every split; nothing is raised."""
     whole = decode([data])
     assert_legal(whole)
     assert decode(cut(data, seed)) == whole
     assert decode([data[at : at + 1] for at in range(len(data))]) == whole
+
+
+def check_responses(data: bytes, seed: int) -> None:
+    """The same of a stream of the Responses API."""
+    check_stream(data, seed, decode_responses)

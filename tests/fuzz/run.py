@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 CACHE = Path(os.environ.get("CI_CACHE") or ROOT / ".ci-cache")
-TARGETS = ("framing", "stream", "request")
+TARGETS = ("framing", "stream", "responses", "request")
 SLOWEST = 10  # seconds for one input
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.codecs.openai_chat.plays import PLAYS, play_bytes
-from tests.fuzz.checks import check_body, check_framing, check_stream
+from tests.codecs.openai_responses import plays as responses_plays
+from tests.fuzz.checks import check_body, check_framing, check_responses, check_stream
 from tests.request_cases import NAMED, load_captures, load_cases
 
 PROFILES = [NAMED[name] for name in sorted(NAMED)]
@@ -27,8 +28,17 @@ def request(data: bytes) -> None:
     check_body(data[1:], PROFILES[(data[0] if data else 0) % len(PROFILES)])
 
 
+def responses(data: bytes) -> None:
+    check_responses(data[1:], data[0] if data else 0)
+
+
 Target = Callable[[bytes], None]
-TARGETS: Mapping[str, Target] = {"framing": framing, "stream": stream, "request": request}
+TARGETS: Mapping[str, Target] = {
+    "framing": framing,
+    "stream": stream,
+    "responses": responses,
+    "request": request,
+}
 
 
 def seeds(target: str) -> list[bytes]:
@@ -36,6 +46,8 @@ def seeds(target: str) -> list[bytes]:
     if target == "request":
         bodies = [*(case.messages for case in load_cases()), *load_captures().values()]
         return [bytes([at % 256]) + json.dumps(body).encode() for at, body in enumerate(bodies)]
+    if target == "responses":
+        return [b"\x07" + responses_plays.bytes_of(path) for path in responses_plays.PLAYS]
     head = b"\x00\x07" if target == "framing" else b"\x07"
     return [head + play_bytes(path) for path in PLAYS]
 
