@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "claude_proxy"
 WALL_CLOCKS = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "date.today")
 FOR_PEOPLE = {
     "server/health.py": "the timestamp that /livez shows",
+    "server/lessons.py": "since when a correction is known",
     "server/logs.py": "the time of a log line",
 }
 """Where the wall clock may be read, and what for; how many times is not the point."""
