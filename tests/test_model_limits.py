@@ -1,0 +1,240 @@
+"""Windows and caps: what model lists say of them, and what requests make of them."""
+
+import pytest
+
+from claude_proxy import model_limits
+from claude_proxy.model_limits import (
+    CLIENT_WINDOW,
+    Limits,
+    fit,
+    limits_by_model,
+    limits_of,
+    scaled,
+    unread,
+    within,
+)
+from claude_proxy.profiles import GENERIC, profile_for
+from claude_proxy.tokens import estimate_text
+
+# One entry of each server's list, cut to what matters, with the names it really uses.
+ENTRIES = {
+    "OpenAI": ({"id": "gpt-4o", "object": "model", "created": 1, "owned_by": "system"}, Limits()),
+    "OpenRouter": (
+        {
+            "id": "qwen/qwen3-coder",
+            "context_length": 262_144,
+            "architecture": {"input_modalities": ["text"]},
+            "top_provider": {"context_length": 131_072, "max_completion_tokens": 66_536},
+        },
+        Limits(131_072, 66_536, False),
+    ),
+    "OpenRouter without a cap": (
+        {
+            "id": "x",
+            "context_length": 8_192,
+            "architecture": {"input_modalities": ["image", "text"]},
+            "top_provider": {"context_length": None, "max_completion_tokens": None},
+        },
+        Limits(8_192, None, True),
+    ),
+    "Groq": (
+        {"id": "x", "context_window": 131_072, "max_completion_tokens": 32_768},
+        Limits(131_072, 32_768),
+    ),
+    "Groq, window as cap": (
+        {"id": "x", "context_window": 8_192, "max_completion_tokens": 8_192},
+        Limits(8_192, None),
+    ),
+    "Together": ({"id": "x", "context_length": 32_768}, Limits(32_768)),
+    "Fireworks": (
+        {"id": "x", "context_length": 163_840, "supports_image_input": False},
+        Limits(163_840, None, False),
+    ),
+    "Moonshot": (
+        {"id": "x", "context_length": 262_144, "supports_image_in": True},
+        Limits(262_144, None, True),
+    ),
+    "Mistral": (
+        {"id": "x", "max_context_length": 131_072, "capabilities": {"vision": True}},
+        Limits(131_072, None, True),
+    ),
+    "vLLM": ({"id": "x", "max_model_len": 40_960}, Limits(40_960)),
+    "llama.cpp": (
+        {"id": "x", "meta": {"n_ctx": 16_384, "n_ctx_train": 262_144}},
+        Limits(16_384),
+    ),
+    "older llama.cpp": ({"id": "x", "meta": {"n_ctx_train": 40_960}}, Limits(40_960)),
+    "LM Studio": (
+        {"id": "x", "max_context_length": 131_072, "loaded_context_length": 4_096},
+        Limits(4_096),
+    ),
+    "LM Studio, not loaded": ({"id": "x", "max_context_length": 131_072}, Limits(131_072)),
+    "Anthropic": (
+        {"id": "x", "max_input_tokens": 200_000, "max_tokens": 64_000},
+        Limits(200_000, 64_000),
+    ),
+    "Gemini": (
+        {"id": "x", "inputTokenLimit": 1_048_576, "outputTokenLimit": 65_536},
+        Limits(1_048_576, 65_536),
+    ),
+    "numbers as text": ({"id": "x", "context_length": "32768"}, Limits(32_768)),
+    "nonsense": (
+        {"id": "x", "context_length": -1, "max_tokens": True, "meta": [], "capabilities": "all"},
+        Limits(),
+    ),
+    "more nonsense": (
+        {"id": "x", "context_length": 1e5, "max_tokens": 10**12, "max_model_len": "much"},
+        Limits(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("entry", "limits"), ENTRIES.values(), ids=ENTRIES)
+def test_a_list_entry_says(entry, limits):
+    assert limits_of(entry) == limits
+
+
+def test_only_models_of_which_something_is_said_are_kept():
+    entries = [{"id": "a", "max_model_len": 5}, {"id": "b"}, {"max_model_len": 5}, {"id": 7}]
+    assert limits_by_model(entries) == {"a": Limits(5)}
+
+
+def test_what_the_upstream_says_replaces_what_was_assumed():
+    profile = within(GENERIC, Limits(window=40_960, output=8_192))
+    assert (profile.context_window, profile.max_output_tokens) == (40_960, 8_192)
+    assert not profile.cap_assumed
+    assert within(GENERIC, Limits()) is GENERIC
+
+
+def request(tokens, max_tokens=32_000):
+    # One word is one token, as far as our own count goes.
+    content = "word " * tokens
+    return {
+        "model": "m",
+        "max_tokens": max_tokens,
+        "messages": [{"role": "user", "content": content}],
+    }
+
+
+def size(asked):
+    return sum(len(message["content"]) for message in asked["messages"]) + 100
+
+
+def fitted(asked, profile, least=None):
+    notes = []
+    found = fit(
+        asked, profile, size=size(asked), least=least, on_drop=lambda *note: notes.append(note)
+    )
+    return found["max_tokens"], notes
+
+
+WINDOW = within(GENERIC, Limits(window=40_960))
+
+
+def test_a_request_that_fits_stays_the_same_object():
+    asked = request(100, max_tokens=4_000)
+    assert fit(asked, WINDOW, size=size(asked), least=None, on_drop=pytest.fail) is asked
+
+
+def test_output_is_cut_to_what_the_prompt_leaves():
+    left, notes = fitted(request(20_000), WINDOW)
+    assert 18_000 < left < 40_960 - 20_000
+    assert notes == [("max_tokens", f"{left} is what the context window leaves")]
+
+
+def test_the_profiles_own_cap_counts_first():
+    # 32,000 would not fit, the 4,096 that the model takes at most do.
+    profile = within(profile_for("http://h/v1", "gpt-4-turbo"), Limits(window=40_960))
+    assert profile.max_output_tokens == 4_096
+    assert fitted(request(30_000), profile) == (32_000, [])
+
+
+@pytest.mark.parametrize("tokens", [40_000, 60_000])
+def test_a_prompt_that_fills_the_window_leaves_the_answer_to_the_upstream(tokens):
+    left, _ = fitted(request(tokens), WINDOW)
+    assert left == 1_024
+    assert fitted(request(tokens, max_tokens=100), WINDOW)[0] == 100
+
+
+def test_a_prompt_of_megabytes_is_counted_only_until_it_is_too_long(monkeypatch):
+    counted = []
+    monkeypatch.setattr(
+        model_limits, "estimate_text", lambda text: counted.append(len(text)) or estimate_text(text)
+    )
+    assert fitted(request(800_000), within(GENERIC, Limits(window=8_192)))[0] == 1_024
+    assert max(counted) <= 8 * 8_192
+
+
+def test_without_a_known_window_nothing_is_counted():
+    asked = request(500_000)
+    assert fit(asked, GENERIC, size=size(asked), least=None, on_drop=pytest.fail) is asked
+
+
+def test_least_raises_small_requests_and_says_so():
+    assert fitted(request(10, 5), GENERIC, 100) == (100, [("max_tokens", "raised to 100")])
+    assert fitted(request(10, 500), GENERIC, 100) == (500, [])
+
+
+def test_a_count_of_tokens_asks_for_no_output():
+    asked = {"model": "m", "messages": []}
+    assert fit(asked, WINDOW, size=10, least=5, on_drop=pytest.fail) is asked
+
+
+def test_a_prompt_that_was_cut_is_noticed():
+    asked = request(20_000)
+    count = unread(asked, size=size(asked), prompt=4_096)
+    assert count is not None and 19_000 < count < 22_000
+
+
+def test_megabytes_are_judged_by_their_beginning(monkeypatch):
+    counted = []
+    monkeypatch.setattr(
+        model_limits, "estimate_text", lambda text: counted.append(len(text)) or estimate_text(text)
+    )
+    asked = request(400_000)
+    count = unread(asked, size=size(asked), prompt=21)
+    assert count == pytest.approx(400_000, rel=0.1)
+    assert max(counted) < 10_000
+
+
+def test_where_the_beginning_does_not_tell_all_is_counted():
+    blanks = {"role": "user", "content": " " * 100_000}
+    asked = {**request(20_000), "messages": [blanks, *request(20_000)["messages"]]}
+    count = unread(asked, size=size(asked), prompt=1_000)
+    assert count == pytest.approx(21_000, rel=0.1)
+
+
+@pytest.mark.parametrize("prompt", [0, 19_500, 25_000, 11_000])
+def test_other_counts_are_taken_as_they_are(prompt):
+    asked = request(20_000)
+    assert unread(asked, size=size(asked), prompt=prompt) is None
+
+
+def test_a_large_image_is_no_cut_prompt():
+    image = {"type": "base64", "media_type": "image/png", "data": "A" * 900_000}
+    asked = request(10)
+    asked["messages"].append({"role": "user", "content": [{"type": "image", "source": image}]})
+    assert unread(asked, size=900_000, prompt=1_500) is None
+
+
+USAGE = {
+    "input_tokens": 100,
+    "output_tokens": 7,
+    "cache_creation_input_tokens": 10,
+    "cache_read_input_tokens": 1_000,
+}
+
+
+def test_scaled_counts_fill_the_clients_window_as_they_fill_the_real_one():
+    profile = within(GENERIC, Limits(window=CLIENT_WINDOW // 4))
+    assert scaled(USAGE, profile) == {
+        "input_tokens": 400,
+        "output_tokens": 7,
+        "cache_creation_input_tokens": 40,
+        "cache_read_input_tokens": 4_000,
+    }
+
+
+@pytest.mark.parametrize("window", [None, CLIENT_WINDOW, 1_000_000])
+def test_other_windows_are_not_scaled(window):
+    assert scaled(USAGE, within(GENERIC, Limits(window=window))) is USAGE
