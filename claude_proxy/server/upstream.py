@@ -68,13 +68,29 @@ class Upstream:
             headers={"accept": "application/json", **self._headers(key)},
         )
 
-    def url(self, path: str) -> str:
-        """`path` below the base URL, whose own query (if any) is kept; Azure's version added."""
+    def counter(
+        self, path: str, body: bytes, *, key: str, beside: bool, headers: Mapping[str, str]
+    ) -> WireRequest | None:
+        """A question for the tokens of a prompt, at `path` below the base URL or `beside` its
+        `/v1`; None where that is nowhere."""
+        if beside and not urlsplit(self.base_url).path.endswith("/v1"):
+            return None
+        sent = {"accept": "application/json", **headers, **self._headers(key)}
+        return WireRequest(self.url(path, beside=beside), body, headers=sent)
+
+    def url(self, path: str, *, beside: bool = False) -> str:
+        """`path` below the base URL, whose own query (if any) is kept; Azure's version added.
+
+        With `beside`, what is last in the base (`/v1`) is left out.
+        """
         scheme, host, base, query, _ = urlsplit(self.base_url)
+        base = base.rstrip("/")
+        if beside:
+            base = base.rpartition("/")[0]
         if self._azure_version:
             version = urlencode({"api-version": self._azure_version})
             query = f"{query}&{version}" if query else version
-        return urlunsplit((scheme, host, base.rstrip("/") + path, query, ""))
+        return urlunsplit((scheme, host, base + path, query, ""))
 
     def key(self, client_keys: Sequence[str], *, oauth: bool) -> str:
         """The credential for the upstream: ours in fixed mode, else the client's own.
