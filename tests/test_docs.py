@@ -52,6 +52,18 @@ def test_public_names_exist():
         claude_proxy.nothing  # noqa: B018
 
 
+def test_every_provider_and_row_is_documented():
+    from claude_proxy.profiles import PROFILES, PROVIDERS
+
+    text = (ROOT / "docs" / "providers.md").read_text().split("## The providers")[1]
+    sections = dict(re.findall(r"^### `(\S+)`\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert list(sections) == list(PROVIDERS)
+    for profile in (row.profile for row in PROFILES):
+        # OpenAI's families have many rows, and two hosts; some of them stand for all.
+        if profile.provider not in ("openai", "openrouter"):
+            assert f"`{profile.name}`" in sections[profile.provider]
+
+
 def test_the_table_of_endpoints_is_documented():
     from claude_proxy.server.surfaces import PLAIN, TABLE
 

@@ -47,6 +47,8 @@ def shown(value: object, attribute: str) -> object:
         return f"set ({len(value.get_secret_value())} characters)"
     if attribute == "upstreams" and isinstance(value, dict):
         return {name: str(named.base_url) for name, named in value.items()}
+    if attribute == "profiles" and isinstance(value, dict):
+        return {name: own.said for name, own in value.items()}
     if attribute == "custom_headers" and isinstance(value, dict):
         return {name: f"set ({len(text)} characters)" for name, text in value.items()}
     return list(value) if isinstance(value, tuple) else value

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
-from claude_proxy.profiles import Profile, profile_for
+from claude_proxy.profiles import Profile
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import shortened
 from claude_proxy.server.responses import send_json, speaks_openai
@@ -63,20 +63,19 @@ def _tier_model(services: Services, id: str) -> Listed | None:
     if "claude" not in id.lower():
         return None
     model = services.route(Peek(id, stream=False)).model
-    profile = profile_for(services.upstream.base_url, model)
-    return None if model == id else Listed(id, model, "claude-proxy", 0, profile)
+    found = Listed(id, model, "claude-proxy", 0, services.profile(model))
+    return None if model == id else found
 
 
 async def _all_models(services: Services, context: Context) -> list[Listed]:
     tiers = (services.models.big, services.models.middle, services.models.small)
-    base_url = services.upstream.base_url
-    listed = [
-        Listed(id, f"{model} (Claude {word})", "claude-proxy", 0, profile_for(base_url, model))
-        for (id, word), model in zip(TIER_IDS, tiers, strict=True)
-    ]
     oauth = "oauth-" in context.header(b"anthropic-beta")
     key = services.upstream.key(context.keys(), oauth=oauth)
     entries = {e["id"]: e for e in await services.upstream_models.get(key)}
+    listed = [
+        Listed(id, f"{model} (Claude {word})", "claude-proxy", 0, services.profile(model))
+        for (id, word), model in zip(TIER_IDS, tiers, strict=True)
+    ]
     for model in dict.fromkeys([*tiers, *entries]):
         entry = entries.get(model, {})
         created = entry.get("created")
@@ -87,7 +86,7 @@ async def _all_models(services: Services, context: Context) -> list[Listed]:
                 model,
                 owner if isinstance(owner, str) else "upstream",
                 created if isinstance(created, int) and 0 <= created < 1 << 33 else 0,
-                profile_for(base_url, model),
+                services.profile(model),
             )
         )
     return listed

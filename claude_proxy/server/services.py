@@ -13,7 +13,7 @@ from claude_proxy.backends import Backend
 from claude_proxy.backends.http import build
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
-from claude_proxy.profiles import limited
+from claude_proxy.profiles import Profile, limited
 from claude_proxy.routing import Route, fall_back, route
 from claude_proxy.server.drain import Drain
 from claude_proxy.server.limits import build_rates
@@ -41,6 +41,7 @@ class Services:
         )
         self.redactor = Redactor(secrets_of(settings))
         self.models = settings.model_map()
+        self.profiles = settings.profile_finder()
         self.upstream_models = UpstreamModels(
             self.backend, self.upstream, seconds=settings.models_cache_seconds
         )
@@ -76,7 +77,16 @@ class Services:
                 yield self._limited(found)
 
     def _limited(self, found: Route) -> Route:
-        return replace(found, profile=limited(found.profile, self.settings.max_tokens_limit))
+        return replace(found, profile=self._profile(found.upstream, found.model))
+
+    def profile(self, model: str) -> Profile:
+        """That of one of the default upstream's models, with the limits which are known."""
+        return self._profile(DEFAULT, model)
+
+    def _profile(self, upstream: str, model: str) -> Profile:
+        base_url = self.upstreams[upstream].base_url
+        found = self.profiles.find(upstream, base_url, model)
+        return limited(found, self.settings.max_tokens_limit)
 
     def watch(self, receive: Receive) -> Watch:
         """Around a request's wait for the upstream."""

@@ -12,22 +12,34 @@ from pydantic import ValidationError
 
 from claude_proxy.settings.fields import SettingsError, Var
 from claude_proxy.settings.model import Settings, is_loopback, variables
+from claude_proxy.settings.profiles import tables
 from claude_proxy.settings.sources import (
     CONFIG_NAME,
     CONFIG_VARIABLE,
+    PROFILES_NAME,
     Found,
     Layer,
     dotenv_layer,
     environment_layer,
     find,
     find_headers,
+    find_tables,
     is_unset,
+    profiles_layer,
     secret_layers,
     toml_layer,
     unknown_names,
 )
 
-__all__ = ["Settings", "SettingsError", "Var", "is_loopback", "load_settings", "variables"]
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "Var",
+    "is_loopback",
+    "load_settings",
+    "profiles_path",
+    "variables",
+]
 
 _SECRETS = Path("/run/secrets")
 
@@ -54,6 +66,11 @@ def load_settings(
     texts = list(_texts(environ, folders))
     files = _config_files(texts, folders, config, trusted_folder)
     layers, warnings = _layers(texts, files, table, secrets)
+    written = profiles_path(environ)
+    if written is not None and written.is_file():
+        layer, about = profiles_layer(written)
+        layers.append(layer)
+        warnings += about
     found = _find_all(table, dict(options or {}), layers)
     settings = _build(found, table)
     return settings.model_copy(update={"warnings": (*warnings, *_ineffective(settings))})
@@ -63,10 +80,20 @@ def _folders(environ: Mapping[str, str], cwd: Path | None, trusted: bool) -> Ite
     """Folders that may hold `.env` and the config file, strongest first."""
     if trusted:
         yield cwd or Path.cwd()
+    if own := _own_folder(environ):
+        yield own
+
+
+def _own_folder(environ: Mapping[str, str]) -> Path | None:
     home = environ.get("HOME") or environ.get("USERPROFILE")
     base = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
-    if base:
-        yield Path(base) / "claude-proxy"
+    return Path(base) / "claude-proxy" if base else None
+
+
+def profiles_path(environ: Mapping[str, str]) -> Path | None:
+    """The user's own file of profiles; None when nobody knows the user's home."""
+    own = _own_folder(environ)
+    return own / PROFILES_NAME if own else None
 
 
 def _texts(environ: Mapping[str, str], folders: list[Path]) -> Iterator[Layer]:
@@ -104,12 +131,16 @@ def _find_all(
 ) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for attribute, var in table.items():
-        value = _option(attribute, options) or (
-            find_headers(layers) if attribute == "custom_headers" else find(var, layers)
-        )
+        value = _option(attribute, options) or _find(attribute, var, layers)
         if value is not None:
             found[attribute] = value
     return found
+
+
+def _find(attribute: str, var: Var, layers: list[Layer]) -> Found | None:
+    if attribute == "custom_headers":
+        return find_headers(layers)
+    return find_tables(var, layers, tables) if attribute == "profiles" else find(var, layers)
 
 
 def _option(attribute: str, options: Mapping[str, object]) -> Found | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from claude_proxy.settings import parse
+from claude_proxy.settings import profiles as own
 from claude_proxy.settings.fields import COUNT, Count, Key, Names, Text, Var
 from claude_proxy.settings.upstreams import NamedUpstream, names, tables
 
@@ -65,6 +66,8 @@ class UpstreamSettings(BaseModel):
             "a version like 2024-10-21",
         ),
     ] = None
+    profile: own.Named = None
+    profiles: own.Profiles = Field(default_factory=dict, repr=False)
     auth_key: Annotated[
         Key | None,
         Var(
@@ -128,8 +131,10 @@ class UpstreamSettings(BaseModel):
         Var(
             "CLAUDE_PROXY_UPSTREAMS",
             "More upstreams, by name: in the config file a table `[upstreams.NAME]` each, with "
-            "`base_url`, `api_key` and `azure_api_version`; here a JSON object of such tables.",
-            "tables with base_url and, where it needs one, api_key (and azure_api_version)",
+            "`base_url`, `api_key`, `azure_api_version` and `profile`; here a JSON object of such "
+            "tables.",
+            "tables with base_url and, where it needs one, api_key (and azure_api_version, "
+            "profile)",
             private=True,
         ),
     ] = Field(default_factory=dict, repr=False)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from claude_proxy.own_profiles import ProfileFinder
 from claude_proxy.routing import Fallback, ModelMap
 from claude_proxy.settings import guards, parse, rates
 from claude_proxy.settings.base import UpstreamSettings
@@ -27,7 +28,8 @@ from claude_proxy.settings.fields import (
     Text,
     Var,
 )
-from claude_proxy.settings.upstreams import fallbacks
+from claude_proxy.settings.profiles import finder
+from claude_proxy.settings.upstreams import DEFAULT, fallbacks
 
 # Only where nobody else could spend a key of ours: `Settings.bind`.
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
@@ -220,6 +222,7 @@ class Settings(UpstreamSettings):
                 f"CLAUDE_PROXY_BACKEND is {self.backend}: this version serves only openai."
             )
         self.fallback_list()
+        self.profile_finder()
         return self
 
     @property
@@ -240,6 +243,14 @@ class Settings(UpstreamSettings):
     def fallback_list(self) -> tuple[Fallback, ...]:
         """`fallbacks`, read. Raises `SettingsError` when they do not fit the mode."""
         return fallbacks(self.fallbacks, self.upstreams, fixed=self.fixed)
+
+    def profile_finder(self) -> ProfileFinder:
+        """Everything that is said of profiles. Raises `SettingsError` for a name of none."""
+        named = {
+            name: (f"[upstreams.{name}] profile", upstream.profile)
+            for name, upstream in self.upstreams.items()
+        }
+        return finder(self.profiles, {DEFAULT: ("CLAUDE_PROXY_PROFILE", self.profile), **named})
 
     def bind(self) -> tuple[str, str]:
         """The address to listen on, and why.

@@ -6,7 +6,7 @@ order of a setting's names are the only rules there are.
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ PREFIX = "CLAUDE_PROXY_"
 CONFIG_VARIABLE = "CLAUDE_PROXY_CONFIG"
 CONFIG_NAME = "claude-proxy.toml"
 HEADER_PREFIX = "CUSTOM_HEADER_"
-RESERVED_TABLES = ("profiles", "subagents", "routes")
+PROFILES_NAME = "profiles.toml"
+"""Beside the user's own config file: tables `[profiles.NAME]` and nothing else."""
+RESERVED_TABLES = ("subagents", "routes")
 """TOML tables that later versions will read."""
 
 
@@ -103,6 +105,16 @@ def toml_layer(path: Path, variables: Mapping[str, Var]) -> tuple[Layer, list[st
     return Layer(str(path), values, spelled), list(_toml_warnings(path, document, keys))
 
 
+def profiles_layer(path: Path) -> tuple[Layer, list[str]]:
+    """A file that holds nothing but tables `[profiles.NAME]`."""
+    document = _toml(path)
+    others = [key for key in document if key != "profiles"]
+    warnings = [f"{path}: {key} is not read here; only [profiles.NAME] is." for key in others]
+    name = f"{PREFIX}PROFILES"
+    values = {name: document["profiles"]} if "profiles" in document else {}
+    return Layer(str(path), values, {name: "profiles"}), warnings
+
+
 def toml_keys(variables: Mapping[str, Var]) -> dict[str, str]:
     """TOML key → variable: the name in lower case without our prefix."""
     named = {var.name.removeprefix(PREFIX).lower(): var.name for var in variables.values()}
@@ -175,6 +187,29 @@ def find_headers(layers: Sequence[Layer]) -> Found | None:
         headers |= new
         sources += [f"{layer.label} {HEADER_PREFIX}*"] if new else []
     return Found(headers, ", ".join(sources)) if headers else None
+
+
+def find_tables(var: Var, layers: Iterable[Layer], read: Callable[[Any], Any]) -> Found | None:
+    """The tables of all layers together, of equal names the strongest's.
+
+    `read` makes a mapping of what a layer holds; raises `SettingsError` where it cannot.
+    """
+    together: dict[str, Any] = {}
+    sources: list[str] = []
+    for layer in layers:
+        found = find(var, [layer])
+        if found is None:
+            continue
+        try:
+            together = {**together, **_new(read(found.value), together)}
+        except ValueError as error:
+            raise SettingsError(f"{var.name} ({found.source}): {error}.") from None
+        sources.append(found.source)
+    return Found(together, ", ".join(sources)) if sources else None
+
+
+def _new(tables: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: table for name, table in tables.items() if name not in known}
 
 
 def _headers(layer: Layer) -> Iterator[tuple[str, Any]]:

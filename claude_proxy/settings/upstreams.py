@@ -28,6 +28,7 @@ class NamedUpstream(BaseModel):
     api_key: Key | None = Field(default=None, repr=False)
     """None for a server that wants no key, such as one on this machine."""
     azure_api_version: Text | None = None
+    profile: Text | None = None
 
 
 def tables(given: Any) -> Any:
