@@ -2,6 +2,7 @@
 
     python benchmarks/run.py              all scenarios, three rounds (about two minutes)
     python benchmarks/run.py --smoke      one short round; fails on errors, never on times
+    python benchmarks/run.py --native     the upstream speaks Messages itself: the direct pass
     python benchmarks/run.py --json FILE  also writes all raw results
 
 CPU figures are user + system time of all processes of a target. Rounds are interleaved, and each
@@ -60,7 +61,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "log", "w+") as log:
         mock_port = free_port()
         mock = subprocess.Popen([mock_binary, "--port", str(mock_port)], stderr=log)
-        targets = [base_target(mock_port), our_target(mock_port, folder)]
+        targets = [
+            base_target(mock_port, native=args.native),
+            our_target(mock_port, folder, native=args.native),
+        ]
         try:
             results = run(args, rows, targets, loadgen, mock_port, folder, log)
         finally:
@@ -77,6 +81,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the proxy against a byte passthrough.")
     parser.add_argument("--smoke", action="store_true", help="one short round for CI")
+    parser.add_argument("--native", action="store_true", help="without translation")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="comma list of: " + ", ".join(row.scenario for row in ROWS))
     parser.add_argument("--json", help="write all raw results to this file")
@@ -97,13 +102,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def base_target(mock_port: int) -> bench.Target:
+def base_target(mock_port: int, *, native: bool) -> bench.Target:
     port = free_port()
     arguments = f"passthru:app --port {port} --http httptools --loop uvloop --no-access-log".split()
     spec = {
         "name": "passthru",
         "url": f"http://127.0.0.1:{port}",
-        "format": "openai",
+        "format": "anthropic" if native else "openai",
         "cmd": [sys.executable, "-m", "uvicorn", *arguments],
         "cwd": str(RIG),
         "env": {"BENCH_UPSTREAM": f"http://127.0.0.1:{mock_port}"},
@@ -111,7 +116,7 @@ def base_target(mock_port: int) -> bench.Target:
     return bench.Target(spec)
 
 
-def our_target(mock_port: int, folder: str) -> bench.Target:
+def our_target(mock_port: int, folder: str, *, native: bool) -> bench.Target:
     """The server as a user starts it: access log, auth and checks are on."""
     port = free_port()
     spec = {
@@ -120,7 +125,7 @@ def our_target(mock_port: int, folder: str) -> bench.Target:
         "cmd": [sys.executable, "-m", "claude_proxy", "--port", str(port)],
         "cwd": folder,  # no .env and no claude-proxy.toml of somebody else
         "env": {
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{mock_port}/v1",
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{mock_port}/{'anthropic' if native else 'v1'}",
             "OPENAI_API_KEY": "sk-bench",
             "CLAUDE_PROXY_AUTH_KEY": "sk-bench",
             "CLAUDE_PROXY_HOST": "127.0.0.1",

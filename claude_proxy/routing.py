@@ -10,10 +10,15 @@ from functools import lru_cache
 
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
+from claude_proxy.learning import Correction
+from claude_proxy.native import Dialect
 from claude_proxy.profiles import Profile, profile_for
 
 TIERS = {"opus": "BIG", "sonnet": "MIDDLE", "haiku": "SMALL"}
 """The word in a Claude model's name → the tier that serves it."""
+
+CLAUDE = {"BIG": "claude-opus-5-5", "MIDDLE": "claude-sonnet-5-5", "SMALL": "claude-haiku-5-5"}
+"""A name of Claude's own in each tier."""
 
 # Claude as its resellers write it: `anthropic/claude-…` (OpenRouter), `us.anthropic.claude-…`
 # (Bedrock), `vertex_ai/claude-…`. Other owners' models with the word in their name are not
@@ -37,6 +42,9 @@ class ModelMap:
     small: str
     globs: tuple[tuple[str, str], ...] = ()
     reject_unknown: bool = False
+    unset: frozenset[str] = frozenset()
+    """Tiers that stay what they are: Claude's names are the upstream's own, and the user set no
+    other model."""
 
     def tier(self, name: str) -> str:
         return {"BIG": self.big, "MIDDLE": self.middle, "SMALL": self.small}[name]
@@ -56,6 +64,11 @@ class Route:
     model: str
     profile: Profile
     reason: str
+    dialect: Dialect = "chat"
+    learned: tuple[Correction, ...] = ()
+    """What the upstream has refused before; `profile` has it in."""
+    trial: tuple[Correction, ...] = ()
+    """The same, but it has to prove right yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,8 @@ def _tiered(name: str, models: ModelMap) -> tuple[str, str] | None:
     version = lower[found.end() :]
     word = next((word for word in TIERS if word in version), None)
     tier = TIERS[word] if word else "BIG"
+    if tier in models.unset:
+        return name, "unchanged"
     return models.tier(tier), f"{word or 'claude'} to {tier}"
 
 

@@ -1,5 +1,6 @@
 """Which upstream is asked in Messages, and where: the table is the spec."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -111,3 +112,12 @@ def test_only_anthropics_own_row_is_claude():
 
 def test_a_base_url_keeps_its_query():
     assert urlsplit(messages_base("https://h.example/v1?a=b")).query == "a=b"
+
+
+def test_the_page_has_each_row():
+    page = (Path(__file__).parent.parent / "docs" / "native.md").read_text("utf-8")
+    for row in NATIVES:
+        hosts = ", ".join(f"`{host}`" for host in row.hosts)
+        base = "as given" if row.path is None else f"`{row.path or '/'}`"
+        preferred = ", ".join(f"`{glob}`" for glob in row.prefer) or "-"
+        assert f"| {row.name} | {hosts} | {base} | {preferred} | {row.why} |" in page

@@ -139,3 +139,14 @@ def test_a_fallback_without_a_model_keeps_it() -> None:
 def test_a_fallback_to_the_same_place_is_none() -> None:
     assert fall_back(FIRST, Fallback("default", "gpt-4o"), base_url="http://h/v1") is None
     assert fall_back(FIRST, Fallback("default", None), base_url="http://h/v1") is None
+
+
+def test_tiers_that_are_not_set_stay_what_they_are() -> None:
+    models = ModelMap("big-1", "claude-s", "claude-h", unset=frozenset({"MIDDLE", "SMALL"}))
+    found = {
+        name: route(Peek(name, stream=False), models, base_url=BASE_URL).model
+        for name in ("claude-opus-5", "claude-sonnet-9[1m]", "Claude-Haiku-9", "haiku", "sonnet")
+    }
+    assert list(found.values()) == ["big-1", "claude-sonnet-9", "Claude-Haiku-9", "claude-h"] + [
+        "claude-s"
+    ]

@@ -177,9 +177,12 @@ ALIASES = [(alias, a) for a, var in variables().items() for alias in var.aliases
 SAMPLES = {
     "port": ("1", "2"),
     "max_tokens_limit": ("1", "2"),
+    "min_tokens_limit": ("1", "2"),
     "request_timeout": ("1", "2"),
     "trust_proxy": ("true", "false"),
     "log_level": ("DEBUG", "ERROR"),
+    "prompt_compression": ("compact", "summarize"),
+    "prompt_max_system_tokens": ("1", "2"),
 }
 """Two values for fields that do not take any text."""
 

@@ -81,7 +81,7 @@ class Upstream:
 
     def __init__(self, models: Sequence[str] = ("scripted-large", "scripted-small")) -> None:
         self.url = ""
-        self.models = list(models)
+        self.models: list[str | Json] = list(models)
         self.requests: list[Received] = []
         self._replies: list[Reply] = [Reply(completion("ok"))]
         self._answer: Callable[[Received], Reply] = self._next
@@ -123,8 +123,10 @@ class Upstream:
             raise
 
 
-def _model(name: str) -> Json:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "scripted"}
+def _model(name: str | Json) -> Json:
+    """A list entry of a name, or of a name with what else the list says of it."""
+    said = {"id": name} if isinstance(name, str) else name
+    return {"object": "model", "created": 0, "owned_by": "scripted", **said}
 
 
 async def perform(reply: Reply, request: web.Request) -> web.StreamResponse:

@@ -18,10 +18,10 @@ client = httpx.AsyncClient(
 )
 
 
-async def chat(request):
+async def copy(request):
     body = await request.body()
     req = client.build_request(
-        "POST", "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
+        "POST", request.url.path, content=body, headers={"content-type": "application/json"}
     )
     r = await client.send(req, stream=True)
     if r.headers["content-type"].startswith("text/event-stream"):
@@ -38,4 +38,5 @@ async def chat(request):
     return Response(b, r.status_code, media_type="application/json")
 
 
-app = Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+PATHS = ("/v1/chat/completions", "/v1/messages")
+app = Starlette(routes=[Route(path, copy, methods=["POST"]) for path in PATHS])

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from claude_proxy import __version__
 from claude_proxy.cli.common import url
+from claude_proxy.native import messages_base, only_messages
 from claude_proxy.settings import Settings, is_loopback
 
 _PATIENCE = 3.0  # seconds
@@ -22,7 +23,7 @@ def banner(settings: Settings, port: int) -> Iterator[str]:
     models = settings.model_map()
     yield f"claude-proxy {__version__}"
     yield f"  mode      {_mode(settings)}"
-    yield f"  upstream  {settings.openai_base_url}{_azure(settings)}"
+    yield f"  upstream  {settings.openai_base_url}{_azure(settings)}{_direct(settings)}"
     yield f"  models    opus -> {models.big}, sonnet -> {models.middle}, haiku -> {models.small}"
     yield f"  listens   {host}:{port} ({why})"
     yield "Connect Claude Code:"
@@ -46,6 +47,13 @@ def _automatic(settings: Settings) -> str:
 def _azure(settings: Settings) -> str:
     version = settings.azure_api_version
     return f" (Azure, api-version {version})" if version else ""
+
+
+def _direct(settings: Settings) -> str:
+    choice, base_url = settings.upstream_dialect, settings.openai_base_url
+    if not only_messages(choice, base_url):
+        return ""
+    return f" (Messages, without translation: {messages_base(base_url)}/v1/messages)"
 
 
 def _client_key(settings: Settings) -> str:

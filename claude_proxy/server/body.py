@@ -1,24 +1,35 @@
 """A request's body: JSON, and no larger than the limit, counted while it is read."""
 
-from starlette.types import Receive
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from claude_proxy.codecs.jsonio import loads_body
+from starlette.types import Receive, Scope
+
+from claude_proxy.codecs.jsonio import Body
 from claude_proxy.errors import RequestError
 from claude_proxy.server.context import Context
 from claude_proxy.server.watch import ClientGone
-from claude_proxy.types import Json
 
 _CLOSE = {"connection": "close"}
 
 
-async def read_json(context: Context, receive: Receive, *, limit: int) -> Json:
-    """The parsed object; `RequestError` 400, 413 or 415, `ClientGone` when it never came whole."""
+class Call(NamedTuple):
+    """A request as the client sent it, for upstreams that get it as it is."""
+
+    body: Body
+    query: bytes = b""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: int) -> Call:
+    """`RequestError` 400, 413 or 415; `ClientGone` when it never came whole."""
     if b"upgrade" in context.headers:
         # Our own server leaves it only to websockets; other servers' parsers stop at it, so that
         # the body never arrives.
         raise RequestError("Send plain HTTP/1.1, without the header Upgrade.", headers=_CLOSE)
     _check_content_type(context.header(b"content-type"))
-    return loads_body(await _read(context, receive, limit))
+    body = Body(await _read(context, receive, limit))
+    return Call(body, scope.get("query_string", b""), scope["headers"])
 
 
 def _check_content_type(value: str) -> None:

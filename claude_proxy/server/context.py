@@ -26,6 +26,7 @@ from claude_proxy.server.responses import send_error
 KEY = "claude_proxy.context"
 _LOGGED_PATH = 300
 _LOGGED_REASON = 300
+_LOGGED_ID = 100
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 _OPENAI_CODES = {404: "unknown_url", 405: "method_not_supported"}
@@ -51,6 +52,8 @@ class Context:
     """For the metrics: the error's type, whose side it is on, and the limit that was hit."""
     first_at: float = 0.0
     """When a stream's first content left, by the monotonic clock; 0 while it has not."""
+    shown_id: str = ""
+    """The answer's `request-id`, if it is not ours."""
     _keys: list[str] | None = None
 
     def header(self, name: bytes) -> str:
@@ -65,6 +68,16 @@ class Context:
             bearer = token.strip() if scheme.lower() == "bearer" else ""
             self._keys = [key for key in (self.header(b"x-api-key"), bearer) if key]
         return self._keys
+
+    def oauth(self) -> bool:
+        """Whether the credential is a login at Anthropic, however it looks."""
+        return "oauth-" in self.header(b"anthropic-beta")
+
+    def keep_id(self, id: str) -> None:
+        """Names the answer as the upstream does, which gave it as it is."""
+        if id:
+            self.shown_id = id
+            self.facts["upstream_request_id"] = id[:_LOGGED_ID]
 
     def note_error(self, error: ClaudeProxyError, redactor: Redactor) -> None:
         """For the access line. What the upstream said may quote the prompt: that is for DEBUG."""
@@ -103,7 +116,7 @@ class RequestContext:
         headers = dict(scope["headers"])
         context = Context(path=get_route_path(scope), headers=headers, send=send)
         scope[KEY] = context
-        own_headers = [(b"request-id", context.id.encode())]
+        own_headers: list[tuple[bytes, bytes]] = []
         client_id = headers.get(b"x-request-id", b"")
         if _CLIENT_ID.fullmatch(client_id):
             own_headers.append((b"x-request-id", client_id))
@@ -112,7 +125,8 @@ class RequestContext:
         async def note_start(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
-                message = {**message, "headers": [*message["headers"], *own_headers]}
+                id = (b"request-id", (context.shown_id or context.id).encode())
+                message = {**message, "headers": [*message["headers"], id, *own_headers]}
             await send(message)
 
         try:

@@ -13,11 +13,14 @@ from starlette.types import Receive, Send
 
 from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
 from claude_proxy.routing import Route
+from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
+from claude_proxy.server.correcting import Pupil
+from claude_proxy.server.direct import NotSpoken
 from claude_proxy.server.notes import shortened
-from claude_proxy.server.pipeline import Plan, make_plan, reply_stream, reply_whole
+from claude_proxy.server.plans import Plan, make_plan
 from claude_proxy.server.services import Services
-from claude_proxy.types import Json
+from claude_proxy.server.summaries import prepare
 
 _TOO_MANY = 429
 
@@ -25,28 +28,48 @@ log = structlog.get_logger("claude_proxy.fallback")
 
 
 async def reply(
-    services: Services, context: Context, body: Json, receive: Receive, send: Send
+    services: Services, context: Context, call: Call, receive: Receive, send: Send
 ) -> None:
-    """Answers one request by its route or, as long as those fail, by the configured fallbacks."""
-    plan: Plan | None = make_plan(services, context, body)
+    """Answers one request by its route or, as long as those fail, by the configured fallbacks.
+
+    A refusal that says how the request is to be corrected is answered by one corrected attempt.
+    """
+    await prepare(services, context, call)
+    plan: Plan = make_plan(services, context, call)
     others: Iterator[Route] | None = None
-    while plan is not None:
-        answer = reply_stream if plan.request.get("stream") else reply_whole
+    pupil = Pupil(services, context, call)
+    while True:
         try:
-            await answer(services, context, plan, receive, send)
+            await plan.reply(services, context, receive, send)
+            pupil.accepted(plan.route)
             return
+        except NotSpoken as error:
+            # Nothing failed: the same upstream is asked again, and from now on, in its other way.
+            forget_frames(error)
+            following = _translated(services, plan.route)
         except ClaudeProxyError as error:
             # Where it went matters most when it failed there.
             error.headers = {**plan.headers, **error.headers}
+            again = pupil.refused(plan, error)
+            if again is not None:
+                forget_frames(error)
+                plan = again
+                continue
             if others is None:
                 others = services.fallback_routes(plan.route)
-            following = _next(others, error, context)
-            if following is None:
+            found = _next(others, error, context)
+            if found is None:
                 raise
-            _tell(context, plan.route, following, error)
+            _tell(context, plan.route, found, error)
             forget_frames(error)
-            reason = f"{following.reason} after {error.status}"
-        plan = make_plan(services, context, body, replace(following, reason=reason))
+            following = replace(found, reason=f"{found.reason} after {error.status}")
+        plan = make_plan(services, context, call, following)
+
+
+def _translated(services: Services, route: Route) -> Route:
+    services.translate_for(route.upstream)
+    log.warning("no_messages_api", upstream=route.upstream)
+    return services.routed(route)
 
 
 def _next(others: Iterator[Route], error: ClaudeProxyError, context: Context) -> Route | None:

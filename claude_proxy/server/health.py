@@ -7,9 +7,11 @@ from secrets import token_hex
 from starlette.types import Receive, Scope, Send
 
 from claude_proxy._version import __version__
+from claude_proxy.codecs.jsonio import Body, dumps
 from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
-from claude_proxy.server.pipeline import ask, make_plan
+from claude_proxy.server.plans import make_plan
 from claude_proxy.server.responses import clean_error, send_json
 from claude_proxy.server.services import Services
 from claude_proxy.types import Json
@@ -87,8 +89,8 @@ async def test_connection(
     report: Json = {"model": services.models.small, "base_url": services.upstream.base_url}
     try:
         with services.slot():
-            plan = make_plan(services, context, body)
-            message, _ = await ask(services, plan, receive)
+            plan = make_plan(services, context, Call(Body(dumps(body))))
+            usage = await plan.usage(services, receive)
     except ClaudeProxyError as error:
         clean = clean_error(error, services.redactor, context)
         context.note_error(error, services.redactor)
@@ -102,6 +104,6 @@ async def test_connection(
     report |= {
         "status": "ok",
         "milliseconds": round((time.monotonic() - started) * 1000),
-        "usage": message["usage"],
+        "usage": usage,
     }
     await send_json(send, 200, report)

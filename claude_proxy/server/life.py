@@ -13,7 +13,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import structlog
@@ -35,7 +35,7 @@ log = structlog.get_logger("claude_proxy.life")
 
 class Server(uvicorn.Server):
     """Mutable. `most_connections`: more are refused, and `hit` is told so.
-    `ceiling`: in place of `drain_seconds`."""
+    `ceiling`: in place of `drain_seconds`. `warm` runs beside the first requests."""
 
     def __init__(
         self,
@@ -46,12 +46,14 @@ class Server(uvicorn.Server):
         most_connections: int,
         hit: Callable[[str], None],
         ceiling: float | None = None,
+        warm: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(config)
         self.connections = Connections(settings, most=most_connections, hit=hit)
         self.server_state = self.connections
         self._drain = drain
         self._ceiling = settings.drain_seconds if ceiling is None else ceiling
+        self._warm = warm
         self._not_ready = 0.0
         self._closes_at: float | None = None
         self._ends_at: float | None = None
@@ -85,6 +87,14 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """uvicorn's, but that `stop` does not have to wait for the next tick."""
         self._loop = asyncio.get_running_loop()
+        warming = asyncio.ensure_future(self._warm()) if self._warm else None
+        try:
+            await self._tick_until_the_end()
+        finally:
+            if warming is not None:
+                warming.cancel()
+
+    async def _tick_until_the_end(self) -> None:
         counter = 0
         while not await self.on_tick(counter):
             counter = (counter + 1) % _TICKS_A_DAY

@@ -45,6 +45,11 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "upstream_attempts": ("Requests sent to the upstream, those for its models included.", ()),
     "fallbacks": ("Requests that went on to a fallback, whether it answered or not.", ()),
+    "corrections": (
+        "Requests sent again with one thing corrected that the upstream had refused, by what it "
+        "was and by what came of it: accepted or refused.",
+        ("field", "result"),
+    ),
     "upstream_reconnects": ("Attempts repeated because a kept connection had died.", ()),
     "rate_uncounted": ("Requests let pass because the store of the rates did not answer.", ()),
 }
@@ -126,6 +131,10 @@ class Metrics:
     def hit(self, limit: str) -> None:
         """Counts what was refused before it became a request, such as a connection."""
         self._add(("limit_hits", limit), 1)
+
+    def correction(self, field: str, result: str) -> None:
+        """Counts what became of a corrected attempt."""
+        self._add(("corrections", field, result), 1)
 
     def _observe_fault(self, type: str, side: str, limit: str | None) -> None:
         self._add(("errors", type, side), 1)

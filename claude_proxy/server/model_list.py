@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Callable
 
 from claude_proxy.backends import Backend
 from claude_proxy.codecs.jsonio import loads
@@ -17,12 +18,23 @@ _MAX_CACHED_KEYS = 64
 
 
 class UpstreamModels:
-    """The upstream's list, kept for `seconds`. Mutable; entries are per credential."""
+    """The upstream's list, kept for `seconds`. Mutable; entries are per credential.
 
-    def __init__(self, backend: Backend, upstream: Upstream, *, seconds: float) -> None:
+    `on_list` is told each list that the upstream gave.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        upstream: Upstream,
+        *,
+        seconds: float,
+        on_list: Callable[[list[Json]], None],
+    ) -> None:
         self._backend = backend
         self._upstream = upstream
         self._seconds = seconds
+        self._on_list = on_list
         self._kept: dict[bytes, tuple[float, list[Json]]] = {}
         """Until when a list is good, and the list, by the hash of the credential."""
 
@@ -38,6 +50,7 @@ class UpstreamModels:
         except (ClaudeProxyError, TimeoutError, ValueError):
             # Not asked again at once: everybody would wait for a server that is down.
             return self._keep(digest, kept[1] if kept else [], for_seconds=_FAILURE_SECONDS)
+        self._on_list(entries)
         return self._keep(digest, entries, for_seconds=self._seconds)
 
     def _keep(self, digest: bytes, entries: list[Json], *, for_seconds: float) -> list[Json]:

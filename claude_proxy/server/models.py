@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import Profile
+from claude_proxy.server import direct
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import shortened
 from claude_proxy.server.responses import send_json, speaks_openai
@@ -39,6 +40,8 @@ class Listed:
 async def list_models(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
+    if not speaks_openai(context) and await direct.models(services, context, scope, receive, send):
+        return
     listed = await _all_models(services, context)
     if speaks_openai(context):
         await send_json(send, 200, {"object": "list", "data": [_openai(m) for m in listed]})
@@ -50,6 +53,8 @@ async def list_models(
 async def retrieve_model(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
+    if not speaks_openai(context) and await direct.models(services, context, scope, receive, send):
+        return
     wanted = scope["path_params"]["id"]
     listed = await _all_models(services, context)
     found = next((m for m in listed if m.id == wanted), None) or _tier_model(services, wanted)

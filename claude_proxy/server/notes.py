@@ -1,7 +1,11 @@
 """What the answer's own headers tell: the route, and what was dropped. ASCII, and bounded."""
 
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote
+
+from claude_proxy.routing import Route
+from claude_proxy.types.anthropic import MessagesRequest
 
 _NOTES_BYTES = 2048
 _NAME_LENGTH = 100
@@ -24,6 +28,24 @@ class Notes:
             return text
         kept = text[: _NOTES_BYTES - 8].rpartition(", ")[0]
         return f"{kept}, +{len(self.items) - kept.count(', ') - 1}"
+
+
+def answer_headers(route: Route, notes: Notes, facts: dict[str, Any]) -> dict[str, str]:
+    """The answer's own headers; the number of notes goes into `facts`."""
+    headers = {"x-claude-proxy-route": route_header(route.upstream, route.model, route.reason)}
+    if notes.items:
+        headers["x-claude-proxy-notes"] = notes.header()
+        facts["notes"] = len(notes.items)
+    return headers
+
+
+def tell_learned(route: Route, request: MessagesRequest, notes: Notes) -> None:
+    """What a request is changed by that its upstream has refused before, or just now."""
+    for correction in route.learned:
+        if note := correction.note(request):
+            notes(*note)
+    for correction in route.trial:
+        notes("corrected", correction.sentence)
 
 
 # Clients send the same few things with every request.

@@ -4,30 +4,40 @@
 only follows it.
 """
 
-import asyncio
-from collections.abc import AsyncIterable, Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from starlette.types import Receive, Send
 
 from claude_proxy.backends import WireRequest, WireResponse
-from claude_proxy.codecs import anthropic_messages, openai_chat
+from claude_proxy.codecs import Decoder, RequestEncoder, anthropic_messages
+from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.fold import MessageFold, unfold
 from claude_proxy.codecs.jsonio import dumps_body, loads
-from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError, forget_frames
+from claude_proxy.codecs.thoughts import ThoughtTap, thoughts_of
+from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
 from claude_proxy.routing import Route
+from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
-from claude_proxy.server.notes import Notes, route_header, shortened
+from claude_proxy.server.dialects import TRANSLATIONS
+from claude_proxy.server.notes import Notes, answer_headers, tell_learned
+from claude_proxy.server.reading import (
+    MAX_ANSWER_BYTES,
+    MAX_ERROR_BYTES,
+    in_time,
+    is_event_stream,
+    is_json,
+    is_page,
+    read_all,
+    read_some,
+)
 from claude_proxy.server.responses import EventStream, clean_error, send_json, worth_showing
 from claude_proxy.server.services import Services
-from claude_proxy.server.watch import ClientGone, SilenceAfterFinish, Watch
-from claude_proxy.tokens import estimate_tokens
+from claude_proxy.server.watch import SilenceAfterFinish, Watch
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent
+from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent, Usage
 
-MAX_ANSWER_BYTES = 64 << 20
-_MAX_ERROR_BYTES = 1 << 20
 _PASSED_ERROR_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 _EVENT_STARTS = (b"data:", b"event:", b":")
 _MAX_PASSED, _MAX_PASSED_VALUE = 32, 256
@@ -40,16 +50,31 @@ class Plan(NamedTuple):
     request: MessagesRequest
     wire: WireRequest
     route: Route
+    codec: RequestEncoder
     message_id: str
     tool_names: Mapping[str, str]
+    seal: Seal
     headers: Mapping[str, str]
     """For the answer: the route, and what was dropped."""
+    estimate: Callable[[], int]
+    """Input tokens, for upstreams that report no usage."""
 
-    def decoder(self) -> openai_chat.StreamDecoder:
-        return openai_chat.StreamDecoder(**self._answer())
+    async def reply(
+        self, services: Services, context: Context, receive: Receive, send: Send
+    ) -> None:
+        answer = reply_stream if self.request.get("stream") else reply_whole
+        await answer(services, context, self, receive, send)
+
+    async def usage(self, services: Services, receive: Receive) -> Json:
+        """What a whole answer cost. Raises `UpstreamError`."""
+        message, _ = await ask(services, self, receive)
+        return {**message["usage"]}
+
+    def decoder(self) -> Decoder:
+        return self.codec.StreamDecoder(**self._answer())
 
     def decode(self, body: Json) -> Message:
-        return openai_chat.decode_response(body, **self._answer())
+        return self.codec.decode_response(body, **self._answer())
 
     def _answer(self) -> Json:
         """What decoding the answer needs to know of the request."""
@@ -59,52 +84,73 @@ class Plan(NamedTuple):
             "model": self.request["model"],
             "tool_names": self.tool_names,
             "stop_sequences": self.request.get("stop_sequences") or (),
-            "estimate": self._estimate,
+            "estimate": self.estimate,
+            "seal": self.seal,
         }
 
-    def _estimate(self) -> int:
-        """Input tokens, for upstreams that report no usage."""
-        return estimate_tokens(self.request)
 
-
-def make_plan(services: Services, context: Context, body: Json, route: Route | None = None) -> Plan:
-    """Decodes, routes (unless `route` is given) and encodes.
-
-    Raises what is wrong with the request, or its key.
-    """
+def make_plan(services: Services, context: Context, call: Call, route: Route) -> Plan:
+    """Decodes and encodes. Raises what is wrong with the request, or its key."""
     notes = Notes()
-    peek = anthropic_messages.peek(body)
-    request = anthropic_messages.decode_request(body, on_drop=notes)
-    route = route or services.route(peek)
-    context.facts.update(
-        model=shortened(peek.model), upstream_model=shortened(route.model), stream=peek.stream
-    )
+    request = anthropic_messages.decode_request(call.body.whole, on_drop=notes)
+    if services.prompts is not None:
+        request = services.prompts.shorten(request, notes, context.facts)
     outgoing: MessagesRequest = {**request, "model": route.model}
-    names = openai_chat.tool_names(outgoing, profile=route.profile)
-    chat = openai_chat.encode_request(outgoing, profile=route.profile, on_drop=notes, renamed=names)
-    oauth = "oauth-" in context.header(b"anthropic-beta")
+    codec, path = TRANSLATIONS[route.dialect]
+    names = codec.tool_names(outgoing, profile=route.profile)
     upstream = services.upstreams[route.upstream]
-    key = upstream.key(context.keys(), oauth=oauth)
-    headers = {"x-claude-proxy-route": route_header(route.upstream, route.model, route.reason)}
-    if notes.items:
-        headers["x-claude-proxy-notes"] = notes.header()
-        context.facts["notes"] = len(notes.items)
+    key = upstream.key(context.keys(), oauth=context.oauth())
+    seal = services.reasoning.seal(key, route)
+    outgoing = services.reasoning.restored(outgoing, route, seal)
+    raw = _encoded(services, context, outgoing, route, names, seal, notes)
+    if route.learned or route.trial:
+        tell_learned(route, request, notes)
+    stream = request.get("stream") is True or route.profile.whole_answers == "streamed"
     return Plan(
         request=request,
-        wire=upstream.chat(dumps_body(chat), model=route.model, key=key, stream=peek.stream),
+        wire=upstream.call(path, raw, model=route.model, key=key, stream=stream),
         route=route,
+        codec=codec,
         # As new as the request's own id, so one is found by the other.
         message_id=f"msg_{context.id[4:28]}",
         tool_names=names,
-        headers=headers,
+        seal=seal,
+        headers=answer_headers(route, notes, context.facts),
+        estimate=lambda: services.counting.estimate(context, request, route),
     )
+
+
+def _encoded(
+    services: Services,
+    context: Context,
+    request: MessagesRequest,
+    route: Route,
+    names: Mapping[str, str],
+    seal: Seal,
+    notes: Notes,
+) -> bytes:
+    """The upstream's body, within the model's window."""
+    codec = TRANSLATIONS[route.dialect].codec
+    known: Json = {
+        "profile": route.profile,
+        "renamed": names,
+        "seal": seal,
+        "session": context.header(b"x-claude-code-session-id"),
+    }
+    raw = dumps_body(codec.encode_request(request, on_drop=notes, **known))
+    fitted = services.windows.fit(request, route, size=len(raw), on_drop=notes)
+    if fitted is request:
+        return raw
+    return dumps_body(codec.encode_request(fitted, **known))
 
 
 async def reply_whole(
     services: Services, context: Context, plan: Plan, receive: Receive, send: Send
 ) -> None:
     message, headers = await ask(services, plan, receive)
-    _note_usage(context, message["usage"])
+    services.reasoning.keep(thoughts_of(message["content"]), plan.route, plan.seal)
+    _note_usage(services, context, plan, message["usage"])
+    message["usage"] = _told(services, plan, message["usage"], streamed=False)
     await send_json(send, 200, {**message}, {**plan.headers, **headers})
 
 
@@ -115,8 +161,8 @@ async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message
         async with services.watch(receive) as watch:
             response = await services.backend.send(plan.wire)
             watch.heard()
-            await _check_status(response, watch)
-            raw = await _read_all(response, watch, MAX_ANSWER_BYTES)
+            await _check_status(plan, response, watch)
+            raw = await read_all(response, watch, MAX_ANSWER_BYTES)
         return _whole(plan, response, raw), _own_headers(services, response)
     finally:
         if response is not None:
@@ -124,13 +170,13 @@ async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message
 
 
 def _whole(plan: Plan, response: WireResponse, raw: bytes) -> Message:
-    if _is_event_stream(response) or raw.lstrip().startswith(_EVENT_STARTS):
+    if is_event_stream(response) or raw.lstrip().startswith(_EVENT_STARTS):
         # Some models only stream, whatever was asked, and some servers call that JSON.
         return _folded(plan, raw)
     try:
         body = loads(raw)
     except ValueError:
-        raise openai_chat.decode_error(response.status, raw) from None
+        raise plan.codec.decode_error(response.status, raw) from None
     return plan.decode(body)
 
 
@@ -156,30 +202,21 @@ async def reply_stream(
             await relay.run(watch, stack)
     except SilenceAfterFinish as silent:
         forget_frames(silent)
-        await _in_time(relay.finish(), silence)
+        await in_time(relay.finish(), silence)
     except ClaudeProxyError as error:
         if decoder.finished and decoder.error is None:
             # Silence after the finish as well: its timeout is shorter than the time to a ping.
             forget_frames(error)
-            await _in_time(relay.finish(), silence)
+            await in_time(relay.finish(), silence)
             return
         if not stream.started:
             raise
         forget_frames(error)
-        await _in_time(relay.fail(error), silence)
+        await in_time(relay.fail(error), silence)
     finally:
         services.streams -= 1
         context.first_at = stream.first_at
         await stream.aclose()
-
-
-async def _in_time(last_words: Awaitable[None], seconds: float) -> None:
-    """The upstream is closed by now; a client that does not read must not keep the rest."""
-    try:
-        async with asyncio.timeout(seconds):
-            await last_words
-    except TimeoutError:
-        raise ClientGone from None
 
 
 class Relay:
@@ -190,7 +227,7 @@ class Relay:
         services: Services,
         context: Context,
         plan: Plan,
-        decoder: openai_chat.StreamDecoder,
+        decoder: Decoder,
         stream: EventStream,
     ) -> None:
         self._services = services
@@ -199,6 +236,7 @@ class Relay:
         self._decoder = decoder
         self._stream = stream
         self._last: Sequence[StreamEvent] = ()
+        self._tap = ThoughtTap() if services.reasoning.wanted(plan.route) else None
 
     async def run(self, watch: Watch, stack: AsyncExitStack) -> None:
         settings = self._services.settings
@@ -214,11 +252,11 @@ class Relay:
         response = await self._services.backend.send(self._plan.wire)
         stack.push_async_callback(response.aclose)
         watch.heard()
-        await _check_status(response, watch)
+        await _check_status(self._plan, response, watch)
         self._stream.headers.update(_own_headers(self._services, response))
-        if _is_json(response):
+        if is_json(response):
             # The upstream did not stream; the client gets its stream all the same.
-            raw = await _read_all(response, watch, MAX_ANSWER_BYTES)
+            raw = await read_all(response, watch, MAX_ANSWER_BYTES)
             await self._end(unfold(_whole(self._plan, response, raw)))
             return
         await self._pump(response, watch)
@@ -236,6 +274,8 @@ class Relay:
                     return
                 if not events:
                     continue
+                if self._tap is not None:
+                    self._tap.feed(events)
                 await stream.write(events)
                 if not stream.started:
                     continue  # Held back: the client has heard nothing yet.
@@ -267,19 +307,22 @@ class Relay:
         await self._stream.fail(clean, request_id=self._context.id)
 
     async def _end(self, events: Sequence[StreamEvent]) -> None:
+        if self._tap is not None:
+            self._tap.feed(events)
+            self._services.reasoning.keep(self._tap.thoughts(), self._plan.route, self._plan.seal)
         for event in events:
             if event["type"] == "message_delta":
-                _note_usage(self._context, event["usage"])
+                _note_usage(self._services, self._context, self._plan, event["usage"])
+                event["usage"] = _told(self._services, self._plan, event["usage"], streamed=True)
         await self._stream.write(events, last=True)
 
 
-async def _check_status(response: WireResponse, watch: Watch) -> None:
+async def _check_status(plan: Plan, response: WireResponse, watch: Watch) -> None:
     """Raises what the upstream answered, unless it is a success that is not a web page."""
     status = response.status
-    kind = response.headers.get("content-type", "")
-    if 200 <= status < 300 and "html" not in kind:
+    if 200 <= status < 300 and not is_page(response):
         return
-    error = openai_chat.decode_error(status, await _read_some(response, watch, _MAX_ERROR_BYTES))
+    error = plan.codec.decode_error(status, await read_some(response, watch, MAX_ERROR_BYTES))
     passed = {
         name: response.headers[name]
         for name in _PASSED_ERROR_HEADERS
@@ -287,30 +330,6 @@ async def _check_status(response: WireResponse, watch: Watch) -> None:
     }
     error.headers = {**error.headers, **passed, **_passed_headers(response)}
     raise error
-
-
-async def _read_all(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for data in body:
-        watch.heard()
-        size += len(data)
-        if size > limit:
-            raise ProtocolError(f"The upstream's answer is larger than {limit:,} bytes.")
-        parts.append(data)
-    return b"".join(parts)
-
-
-async def _read_some(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
-    """What there is of an error's text; its status counts even if the text breaks off."""
-    parts = bytearray()
-    with suppress(UpstreamError):
-        async for data in body:
-            watch.heard()
-            parts += data
-            if len(parts) >= limit:
-                break
-    return bytes(parts[:limit])
 
 
 def _passed_headers(response: WireResponse) -> dict[str, str]:
@@ -333,18 +352,16 @@ def _own_headers(services: Services, response: WireResponse) -> dict[str, str]:
     return {} if services.redactor.knows(" ".join(passed.values())) else passed
 
 
-def _is_event_stream(response: WireResponse) -> bool:
-    return "event-stream" in response.headers.get("content-type", "")
+def _told(services: Services, plan: Plan, usage: Usage, *, streamed: bool) -> Usage:
+    """The counts as the client is to see them. Raises `RequestError`: see `Windows.told`."""
+    size = len(plan.wire.body)
+    return services.windows.told(usage, plan.request, plan.route, size=size, streamed=streamed)
 
 
-def _is_json(response: WireResponse) -> bool:
-    return "json" in response.headers.get("content-type", "").partition(";")[0]
-
-
-def _note_usage(context: Context, usage: Mapping[str, object]) -> None:
-    cached = usage["cache_read_input_tokens"]
+def _note_usage(services: Services, context: Context, plan: Plan, usage: Usage) -> None:
     context.facts.update(
         input_tokens=usage["input_tokens"],
-        cached_tokens=cached,
+        cached_tokens=usage["cache_read_input_tokens"],
         output_tokens=usage["output_tokens"],
     )
+    services.counting.learn(context, plan.request, plan.route, usage)

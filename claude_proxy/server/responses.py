@@ -14,7 +14,7 @@ from starlette.types import Send
 from claude_proxy.codecs import Decoder, anthropic_messages, openai_chat
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.codecs.sse import encode_all
-from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.errors import ClaudeProxyError, UpstreamError
 from claude_proxy.server.redact import Redactor
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import ErrorBody, ErrorEvent, StreamEvent
@@ -51,10 +51,13 @@ async def send_json(send: Send, status: int, body: Json, headers: Headers | None
     await send({"type": "http.response.body", "body": raw})
 
 
-async def send_bytes(send: Send, raw: bytes, content_type: str) -> None:
-    """A whole answer that is ready as bytes, with status 200."""
+async def send_bytes(
+    send: Send, raw: bytes, content_type: str, *, status: int = 200, headers: Headers | None = None
+) -> None:
+    """A whole answer that is ready as bytes."""
     start = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(raw))]
-    await send({"type": "http.response.start", "status": 200, "headers": start})
+    start += raw_headers(headers or {})
+    await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": raw})
 
 
@@ -74,11 +77,17 @@ async def send_error(
 ) -> None:
     codec = openai_chat if speaks_openai(context) else anthropic_messages
     clean = clean_error(error, redactor, context)
-    status, body = codec.encode_error(clean, request_id=context.id)
     headers: Headers = clean.headers
-    if status in (401, 403):
+    if error.status in (401, 403):
         # Claude Code retries these for three minutes unless it is told not to.
         headers = {**headers, "x-should-retry": "false"}
+    if codec is anthropic_messages and isinstance(error, UpstreamError) and error.answer:
+        # Clients read the wording, so it stays as it is.
+        context.keep_id(error.answer.request_id)
+        raw, kind = redactor.mask(error.answer.body), error.answer.content_type
+        await send_bytes(send, raw, kind, status=error.status, headers=headers)
+        return
+    status, body = codec.encode_error(clean, request_id=context.id)
     await send_json(send, status, body, headers)
 
 
@@ -97,46 +106,26 @@ def clean_error(
     )
 
 
-class EventStream:
-    """The client's end of one streamed answer. Mutable; `write` feeds it, and ends it with
-    the last events; `fail` ends it with an error.
+class Outgoing:
+    """The client's end of one streamed answer. Mutable.
 
-    Until something is worth showing, events are held back, so that an upstream that fails at
-    once still gets its real HTTP status. `beat` is called by the timer when nothing was sent for
-    a while: it starts the stream without an event, or pings.
+    `beat` is called by the timer when nothing was sent for a while: it starts the stream without
+    an event, or breaks its silence.
     """
 
-    def __init__(self, send: Send, raw_send: Send, decoder: Decoder, headers: Headers) -> None:
+    pulse = PING
+    """What is said when there is nothing to say."""
+
+    def __init__(self, send: Send, raw_send: Send, headers: Headers) -> None:
         self.started = False
         self.headers: dict[str, str] = dict(headers)
         self._send = send
         self._raw_send = raw_send
-        self._decoder = decoder
-        self._held: list[StreamEvent] = []
         self._beating: asyncio.Task[None] | None = None
         self.first_at = 0.0
         """When the first event left, by the monotonic clock."""
         self.writing = False
         """Whether a write is on its way; for long only when the client does not read."""
-
-    async def write(self, events: Sequence[StreamEvent], *, last: bool = False) -> None:
-        """Sends events, or holds them; `last` ends the answer with them."""
-        if not self.started:
-            self._held += events
-            if not last and not worth_showing(self._held):
-                return
-            events, self._held = self._held, []
-            self.writing = True
-            await self._start()
-        if events or last:
-            self.first_at = self.first_at or time.monotonic()
-            await self._body(encode_all(events), more=not last)
-
-    async def fail(self, error: ClaudeProxyError, *, request_id: str) -> None:
-        """Ends a started stream with its one error event."""
-        body: ErrorBody = {"type": error.type, "message": error.message}
-        event: ErrorEvent = {"type": "error", "error": body, "request_id": request_id}
-        await self._body(encode_all([event]), more=False)
 
     def beat(self) -> None:
         """Breaks the silence, unless something is on its way already. Does not wait."""
@@ -147,11 +136,21 @@ class EventStream:
         if self.writing:
             return  # An event was faster.
         if self.started:
-            await self._raw_send(_chunk(PING, True))
+            await self._raw_send(_chunk(self.pulse, True))
             return
-        held, self._held = self._held, []
+        opening = self._opening()
         await self._start()
-        await self._raw_send(_chunk(encode_all([*self._decoder.open(), *held]), True))
+        await self._raw_send(_chunk(opening, True))
+
+    def _opening(self) -> bytes:
+        """The first bytes, for a client that cannot wait longer."""
+        return self.pulse
+
+    async def fail(self, error: ClaudeProxyError, *, request_id: str) -> None:
+        """Ends a started stream with its one error event."""
+        body: ErrorBody = {"type": error.type, "message": error.message}
+        event: ErrorEvent = {"type": "error", "error": body, "request_id": request_id}
+        await self._body(encode_all([event]), more=False)
 
     async def aclose(self) -> None:
         """Waits for a ping that is still on its way; for use when the answer is over."""
@@ -174,6 +173,49 @@ class EventStream:
             await self._raw_send(_chunk(data, more))
         finally:
             self.writing = False
+
+
+class EventStream(Outgoing):
+    """Of events; `write` feeds it, and ends it with the last ones; `fail` ends it with an error.
+
+    Until something is worth showing, events are held back, so that an upstream that fails at
+    once still gets its real HTTP status.
+    """
+
+    def __init__(self, send: Send, raw_send: Send, decoder: Decoder, headers: Headers) -> None:
+        super().__init__(send, raw_send, headers)
+        self._decoder = decoder
+        self._held: list[StreamEvent] = []
+
+    async def write(self, events: Sequence[StreamEvent], *, last: bool = False) -> None:
+        """Sends events, or holds them; `last` ends the answer with them."""
+        if not self.started:
+            self._held += events
+            if not last and not worth_showing(self._held):
+                return
+            events, self._held = self._held, []
+            self.writing = True
+            await self._start()
+        if events or last:
+            self.first_at = self.first_at or time.monotonic()
+            await self._body(encode_all(events), more=not last)
+
+    def _opening(self) -> bytes:
+        held, self._held = self._held, []
+        return encode_all([*self._decoder.open(), *held])
+
+
+class PassedStream(Outgoing):
+    """Of bytes that pass by as they are. They come as whole events, so a comment may always
+    stand between them."""
+
+    pulse = b": keep-alive\n\n"
+
+    async def write(self, events: bytes, *, last: bool = False) -> None:
+        if not self.started:
+            self.writing = True
+            await self._start()
+        await self._body(events, more=not last)
 
 
 def _chunk(data: bytes, more: bool) -> dict[str, object]:

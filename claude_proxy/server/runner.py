@@ -44,13 +44,24 @@ def uvicorn_options() -> dict[str, Any]:
 
 
 def server_for(
-    app: ASGIApp, settings: Settings, config: uvicorn.Config | None = None, **more: Any
+    app: ASGIApp,
+    settings: Settings,
+    config: uvicorn.Config | None = None,
+    *,
+    warm: bool = False,
+    **more: Any,
 ) -> Server:
-    """A server for the app, which may be any ASGI app; ours hears of the server's end."""
+    """A server for the app, which may be any ASGI app; ours hears of the server's end.
+
+    `warm`: our app asks the upstream for its models before the first request does.
+    """
     config = config or uvicorn.Config(app, **uvicorn_options())
     most = most_connections()
     services = getattr(getattr(app, "state", None), "services", None)
-    hit = services.metrics.hit if isinstance(services, Services) else _ignore
+    hit = _ignore
+    if isinstance(services, Services):
+        hit = services.metrics.hit
+        more["warm"] = services.warm if warm else None
     return Server(config, settings, drain=drain_of(app), most_connections=most, hit=hit, **more)
 
 
@@ -111,7 +122,7 @@ def serve(app: ASGIApp, settings: Settings, sock: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM; running answers get `drain_seconds` to finish."""
     raise_file_limit()
     tune_memory()
-    server_for(app, settings).run(sockets=[sock])
+    server_for(app, settings, warm=True).run(sockets=[sock])
 
 
 @contextlib.contextmanager

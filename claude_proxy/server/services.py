@@ -13,18 +13,27 @@ from claude_proxy.backends import Backend
 from claude_proxy.backends.http import build
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.learning import Correction, corrected
 from claude_proxy.profiles import Profile, limited
 from claude_proxy.routing import Route, fall_back, route
+from claude_proxy.server.counters import UpstreamCounters
+from claude_proxy.server.counting import Counting
 from claude_proxy.server.drain import Drain
+from claude_proxy.server.lessons import LearnedStore
 from claude_proxy.server.limits import build_rates
 from claude_proxy.server.metrics import Key, Metrics
 from claude_proxy.server.metrics_share import Share
 from claude_proxy.server.model_list import UpstreamModels
+from claude_proxy.server.prompts import Prompts
+from claude_proxy.server.reasoning import Reasoning
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.upstream import upstreams
 from claude_proxy.server.watch import Watch
+from claude_proxy.server.windows import Windows
 from claude_proxy.settings import Settings
 from claude_proxy.settings.upstreams import DEFAULT
+
+Corrections = tuple[Correction, ...]
 
 
 class Services:
@@ -42,17 +51,34 @@ class Services:
         self.redactor = Redactor(secrets_of(settings))
         self.models = settings.model_map()
         self.profiles = settings.profile_finder()
+        self.windows = Windows(settings, changed=self._forget_routes)
+        self.prompts = _prompts(settings)
         self.upstream_models = UpstreamModels(
-            self.backend, self.upstream, seconds=settings.models_cache_seconds
+            self.backend,
+            self.upstream,
+            seconds=settings.models_cache_seconds,
+            on_list=self.windows.learn,
         )
         self.fallbacks = settings.fallback_list()
+        self.reasoning = Reasoning(settings)
+        self.lessons = LearnedStore(
+            {name: upstream.base_url for name, upstream in self.upstreams.items()},
+            file=settings.learned_file if settings.learning else None,
+            clean=self.redactor.clean,
+        )
+        self._lessons_seen = 0
         self._route = lru_cache(maxsize=256)(self._find_route)
+        self.counting = Counting(
+            settings.token_counting,
+            UpstreamCounters(self.backend, self.upstreams),
+            find_route=self.route,
+            scale=self.windows.scale,
+        )
         self.in_flight = 0
         self.streams = 0
         self.drain = Drain()
         self.rates = build_rates(settings)
-        share = Share(settings.metrics_dir) if settings.metrics_dir else None
-        self.metrics = Metrics(self, self._configured(), share)
+        self.metrics = Metrics(self, self._configured(), _share(settings))
 
     def _configured(self) -> Iterator[str]:
         """The upstream models that the settings name."""
@@ -62,11 +88,17 @@ class Services:
 
     def route(self, peek: Peek) -> Route:
         """Where a request goes, by its model's name alone; names come again and again."""
+        if self._lessons_seen != (version := self.lessons.refresh()):
+            self._lessons_seen = version
+            self._forget_routes()
         return self._route(peek.model)
+
+    def _forget_routes(self) -> None:
+        self._route.cache_clear()
 
     def _find_route(self, model: str) -> Route:
         peek = Peek(model, stream=False)
-        return self._limited(route(peek, self.models, base_url=self.upstream.base_url))
+        return self._adapted(route(peek, self.models, base_url=self.upstream.base_url))
 
     def fallback_routes(self, first: Route) -> Iterator[Route]:
         """Where a request may go, in order, after its first route has failed."""
@@ -74,19 +106,56 @@ class Services:
             base_url = self.upstreams[fallback.upstream].base_url
             found = fall_back(first, fallback, base_url=base_url)
             if found is not None:
-                yield self._limited(found)
+                yield self._adapted(found)
 
-    def _limited(self, found: Route) -> Route:
-        return replace(found, profile=self._profile(found.upstream, found.model))
+    def translate_for(self, upstream: str) -> None:
+        """From now on: it has no Messages API."""
+        self.upstreams[upstream].without_messages = True
+        self._forget_routes()
+
+    def routed(self, found: Route) -> Route:
+        """The same route, as far as it is known now."""
+        return self._adapted(found)
+
+    def tried(self, before: Route, corrections: Corrections) -> Route:
+        """The same route with corrections that have to prove right."""
+        profile = self._corrected(before.profile, corrections)
+        return replace(before, profile=profile, trial=(*before.trial, *corrections))
+
+    def _adapted(self, found: Route) -> Route:
+        """With the user's profile, the limits that are known, and what refusals have taught."""
+        learned, trial = self.lessons.of(found.upstream, found.model)
+        profile = self._profile(found.upstream, found.model)
+        profile = self._corrected(profile, (*learned, *trial))
+        return replace(
+            found,
+            profile=profile,
+            dialect=self.upstreams[found.upstream].dialect(found.model, profile),
+            learned=learned,
+            trial=trial,
+        )
+
+    def _corrected(self, profile: Profile, corrections: Corrections) -> Profile:
+        """What an upstream refuses counts more than what its list says, and the user's most."""
+        return limited(corrected(profile, corrections), self.settings.max_tokens_limit)
 
     def profile(self, model: str) -> Profile:
         """That of one of the default upstream's models, with the limits which are known."""
-        return self._profile(DEFAULT, model)
+        learned, _ = self.lessons.of(DEFAULT, model)
+        return self._corrected(self._profile(DEFAULT, model), learned)
 
     def _profile(self, upstream: str, model: str) -> Profile:
         base_url = self.upstreams[upstream].base_url
         found = self.profiles.find(upstream, base_url, model)
-        return limited(found, self.settings.max_tokens_limit)
+        return self.windows.within(found, upstream, model)
+
+    async def warm(self) -> None:
+        """Asks the upstream for its models, if we have a key of our own to ask with.
+
+        So the first request already knows their limits. A failure is no failure of ours.
+        """
+        if self.settings.fixed:
+            await self.upstream_models.get(self.upstream.key((), oauth=False))
 
     def watch(self, receive: Receive) -> Watch:
         """Around a request's wait for the upstream."""
@@ -127,9 +196,23 @@ class Services:
     async def aclose(self) -> None:
         """Closes the connections to the upstream. The app can go on: they open again."""
         self.metrics.close()
+        if self.prompts is not None:
+            await self.prompts.aclose()
         await self.backend.aclose()
         if self.rates is not None:
             await self.rates.aclose()
+
+
+def _share(settings: Settings) -> Share | None:
+    return Share(settings.metrics_dir) if settings.metrics_dir else None
+
+
+def _prompts(settings: Settings) -> Prompts | None:
+    """Nothing at all where prompts are sent as they are: then no request is slower for it."""
+    if settings.prompt_compression == "none":
+        return None
+    summarize = settings.prompt_compression == "summarize"
+    return Prompts(settings.prompt_max_system_tokens, summarize=summarize)
 
 
 def secrets_of(settings: Settings) -> list[str]:

@@ -3,26 +3,22 @@
 Endpoints are plain ASGI callables; `Endpoint` gives them their parsed shape.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from claude_proxy.codecs import anthropic_messages
 from claude_proxy.errors import forget_frames
-from claude_proxy.server import health, models, openapi
-from claude_proxy.server.body import read_json
+from claude_proxy.server import direct, health, models, openapi
+from claude_proxy.server.body import read_call
 from claude_proxy.server.context import KEY, Context
 from claude_proxy.server.fallback import reply
 from claude_proxy.server.responses import send_bytes, send_json
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import ClientGone
-from claude_proxy.tokens import estimate_tokens
 
 _MODEL_PATH = re.compile(r"(/v1|/anthropic)?/v1/models/.")
-_LONG_COUNT = 256 * 1024
 # nginx's number for it; nobody receives it, the access line shows it.
 _CLIENT_CLOSED = 499
 
@@ -50,21 +46,20 @@ async def messages(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
     with services.slot():
-        body = await read_json(context, receive, limit=services.settings.max_body_bytes)
-        await reply(services, context, body, receive, send)
+        limit = services.settings.max_body_bytes
+        call = await read_call(context, scope, receive, limit=limit)
+        await reply(services, context, call, receive, send)
 
 
 async def count_tokens(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
     with services.slot():
-        body = await read_json(context, receive, limit=services.settings.max_body_bytes)
-        request = anthropic_messages.decode_request(body, require_max_tokens=False)
-        if int(context.header(b"content-length") or _LONG_COUNT) < _LONG_COUNT:
-            count = estimate_tokens(request)
-        else:
-            # Megabytes take a second; others are served in between.
-            count = await asyncio.to_thread(estimate_tokens, request)
+        limit = services.settings.max_body_bytes
+        call = await read_call(context, scope, receive, limit=limit)
+        if await direct.count_tokens(services, context, call, receive, send):
+            return
+        count = await services.counting.count(context, call.body.whole)
     await send_json(send, 200, {"input_tokens": count})
 
 

@@ -2,14 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from claude_proxy._version import __version__
 from claude_proxy.backends import WireRequest
 from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.native import (
+    Choice,
+    Dialect,
+    dialect_for,
+    is_anthropics,
+    messages_base,
+    native_for,
+    only_messages,
+)
+from claude_proxy.profiles import Profile
 from claude_proxy.settings import Settings
 from claude_proxy.settings.upstreams import DEFAULT
 
+if TYPE_CHECKING:
+    from claude_proxy.server.context import Context
+
+VERSION = "2023-06-01"
+"""Anthropic's `anthropic-version`, for clients that name none."""
+
+_MAX_URLS = 64
+
+CHAT = "/chat/completions"
+_OPENAI, _AZURE = "api.openai.com", ".openai.azure.com"
 _FIXED_HEADERS = {
     "content-type": "application/json",
     "accept-encoding": "identity",
@@ -27,18 +48,23 @@ def upstreams(settings: Settings) -> dict[str, "Upstream"]:
             key.get_secret_value() if key else None,
             azure_version=settings.azure_api_version,
             custom_headers=settings.custom_headers,
+            choice=settings.upstream_dialect,
         )
     }
     for name, named in settings.upstreams.items():
         own = named.api_key.get_secret_value() if named.api_key else ""
-        found[name] = Upstream(named.base_url, own, azure_version=named.azure_api_version)
+        found[name] = Upstream(
+            named.base_url, own, azure_version=named.azure_api_version, choice=named.dialect
+        )
     return found
 
 
 class Upstream:
-    """One OpenAI-compatible upstream: its URLs and headers. Holds no connection.
+    """One upstream: its URLs and headers. Holds no connection. Mutable: it remembers what turned
+    out to be missing there.
 
-    `key` is the server's own; None passes each client's key on, and "" sends none.
+    `key` is the server's own; None passes each client's key on, and "" sends none. `choice` is
+    the language that the user wants it to be asked in.
     """
 
     def __init__(
@@ -48,19 +74,87 @@ class Upstream:
         *,
         azure_version: str | None = None,
         custom_headers: Mapping[str, str] = MappingProxyType({}),
+        choice: Choice = "auto",
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self.native = native_for(self.base_url)
+        self.anthropics = is_anthropics(self.base_url)
+        """Whether it is Anthropic's own."""
+        self.only_messages = only_messages(choice, self.base_url)
+        self.may_pass = choice != "chat" and (self.only_messages or bool(self.native.prefer))
+        """Whether any of its models may be asked in Messages."""
+        self.without_messages = False
+        """Whether it turned out to have no Messages API, so that it is asked in another one."""
+        self.without_counts = not self.native.counts
+        """The same for token counts."""
+        self._choice = choice
+        host = urlsplit(self.base_url).hostname or ""
+        self._has_responses = host == _OPENAI or host.endswith(_AZURE)
         self._azure_version = azure_version
         self._key = key
         self._custom = {name.lower(): value for name, value in custom_headers.items()}
-        self._chat_url = self.url("/chat/completions")
+        self._urls: dict[str, str] = {}
+        self._messages_urls: dict[tuple[str, str], str] = {}
+        self._messages_base = urlsplit(messages_base(self.base_url))
 
-    def chat(self, body: bytes, *, model: str, key: str, stream: bool) -> WireRequest:
+    def dialect(self, model: str, profile: Profile) -> Dialect:
+        """The language in which it is asked for a model."""
+        dialect = dialect_for(self._choice, self.base_url, model)
+        if dialect == "messages" and self.without_messages:
+            dialect = "chat"
+        if dialect == "chat" and self._choice == "auto" and profile.effort_with_tools is not None:
+            # In Chat Completions the model could not think and call tools at once.
+            return "responses" if self._has_responses else dialect
+        return dialect
+
+    def call(self, path: str, body: bytes, *, model: str, key: str, stream: bool) -> WireRequest:
+        """A request in one of OpenAI's languages."""
         accept = "text/event-stream" if stream else "application/json"
-        url = self._chat_url if self._azure_version is None else self._azure_chat_url(model)
+        if path not in self._urls:
+            self._urls[path] = self.url(path)
+        url = self._urls[path]
+        if self._azure_version is not None and self._needs_deployment():
+            url = self._deployment_url(path, model) if path == CHAT else self.url(f"/openai{path}")
         return WireRequest(url, body, headers={"accept": accept, **self._headers(key)})
 
+    def messages(
+        self, path: str, body: bytes, headers: Mapping[str, str], *, query: str
+    ) -> WireRequest:
+        """A request in Messages; `headers` are the client's, and its credential."""
+        url = self._messages_urls.get((path, query))
+        if url is None:
+            if len(self._messages_urls) >= _MAX_URLS:
+                self._messages_urls.clear()  # clients choose queries
+            scheme, host, base, own, _ = self._messages_base
+            full = f"{own}&{query}" if own and query else own or query
+            url = urlunsplit((scheme, host, base + path, full, ""))
+            self._messages_urls[path, query] = url
+        method = "POST" if body else "GET"
+        return WireRequest(
+            url, body, method=method, headers={**_FIXED_HEADERS, **headers, **self._custom}
+        )
+
+    def credential(self, context: "Context") -> dict[str, str]:
+        """The header, or headers, with the key for a request in Messages."""
+        if self._key is None and self.anthropics:
+            # As they came: both may be there, and a login is only one as a Bearer token.
+            sent = {name: context.header(name.encode()) for name in ("x-api-key", "authorization")}
+            return {name: value for name, value in sent.items() if value}
+        key = self.key(context.keys(), oauth=context.oauth())
+        if not key:
+            return {}
+        by_token = self._key is None and key != context.header(b"x-api-key")
+        if by_token or self.native.credential == "bearer":
+            return {"authorization": f"Bearer {key}"}
+        return {"x-api-key": key}
+
     def models(self, *, key: str) -> WireRequest:
+        if self.only_messages:
+            header = "authorization" if self.native.credential == "bearer" else "x-api-key"
+            value = f"Bearer {key}" if header == "authorization" else key
+            named = {header: value} if key else {}
+            headers = {"accept": "application/json", "anthropic-version": VERSION, **named}
+            return self.messages("/v1/models", b"", headers, query="limit=1000")
         path = "/openai/models" if self._needs_deployment() else "/models"
         return WireRequest(
             self.url(path),
@@ -99,7 +193,8 @@ class Upstream:
         """
         if self._key is not None:
             return self._key
-        usable = [key for key in client_keys if "sk-ant-" not in key.lower() and not oauth]
+        foreign = oauth and not self.anthropics
+        usable = [key for key in client_keys if self.may_get(key) and not foreign]
         if not usable:
             raise ClaudeProxyError(
                 "This is an Anthropic credential, and the upstream is not Anthropic, so it was "
@@ -108,6 +203,10 @@ class Upstream:
                 status=401,
             )
         return usable[0]
+
+    def may_get(self, text: str) -> bool:
+        """Whether a text of the client's may go there: no Anthropic key to anybody else."""
+        return self.anthropics or "sk-ant-" not in text.lower()
 
     def _headers(self, key: str) -> dict[str, str]:
         credential: dict[str, str] = {}
@@ -128,8 +227,6 @@ class Upstream:
             and "/deployments/" not in path
         )
 
-    def _azure_chat_url(self, model: str) -> str:
-        if not self._needs_deployment():
-            return self._chat_url
+    def _deployment_url(self, path: str, model: str) -> str:
         prefix = "" if urlsplit(self.base_url).path.rstrip("/").endswith("/openai") else "/openai"
-        return self.url(f"{prefix}/deployments/{quote(model, safe='')}/chat/completions")
+        return self.url(f"{prefix}/deployments/{quote(model, safe='')}{path}")

@@ -50,7 +50,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no ty
         self.config.app = self.wsgi
         grace = max(0, self.cfg.graceful_timeout - _LAST_WORDS)
         ceiling = min(self._settings.drain_seconds, grace)
-        self._server = server_for(self.wsgi, self._settings, self.config, ceiling=ceiling)
+        self._server = server_for(
+            self.wsgi, self._settings, self.config, warm=True, ceiling=ceiling
+        )
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self._quit, self._server)
         await self._server.serve(sockets=self.sockets)
         if not self._server.started:

@@ -5,6 +5,7 @@ Order: command option > environment > `.env` > secret files > `claude-proxy.toml
 
 import os
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,11 @@ def _ineffective(settings: Settings) -> Iterator[str]:
         yield (
             "CLAUDE_PROXY_AUTH_KEY guards only /metrics in passthrough mode: each client's own "
             "key goes to the upstream."
+        )
+    if settings.token_counting in ("tiktoken",) and find_spec("tiktoken") is None:
+        yield (
+            "CLAUDE_PROXY_TOKEN_COUNTING is tiktoken, which is not installed: tokens are "
+            "estimated. Install the extra `tokens`."
         )
     if settings.mode == "passthrough" and settings.openai_api_key is not None:
         yield "OPENAI_API_KEY is ignored: CLAUDE_PROXY_MODE is passthrough."

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from claude_proxy.settings import parse
+from claude_proxy.settings import learning as lessons
+from claude_proxy.settings import limits, parse, prompts
 from claude_proxy.settings import profiles as own
 from claude_proxy.settings.fields import COUNT, Count, Key, Names, Text, Var
-from claude_proxy.settings.upstreams import NamedUpstream, names, tables
+from claude_proxy.settings.upstreams import NamedUpstream, Spoken, names, tables
 
 
 class UpstreamSettings(BaseModel):
@@ -68,6 +69,15 @@ class UpstreamSettings(BaseModel):
     ] = None
     profile: own.Named = None
     profiles: own.Profiles = Field(default_factory=dict, repr=False)
+    upstream_dialect: Annotated[
+        Spoken,
+        Var(
+            "CLAUDE_PROXY_UPSTREAM_DIALECT",
+            "The language of the upstream: `chat` (OpenAI's), `messages` (Anthropic's own, passed "
+            "on without translation), `auto` by its address.",
+            "auto, chat, responses or messages",
+        ),
+    ] = "auto"
     auth_key: Annotated[
         Key | None,
         Var(
@@ -131,10 +141,10 @@ class UpstreamSettings(BaseModel):
         Var(
             "CLAUDE_PROXY_UPSTREAMS",
             "More upstreams, by name: in the config file a table `[upstreams.NAME]` each, with "
-            "`base_url`, `api_key`, `azure_api_version` and `profile`; here a JSON object of such "
-            "tables.",
+            "`base_url`, `api_key`, `azure_api_version`, `profile` and `dialect`; here a JSON "
+            "object of such tables.",
             "tables with base_url and, where it needs one, api_key (and azure_api_version, "
-            "profile)",
+            "profile, dialect)",
             private=True,
         ),
     ] = Field(default_factory=dict, repr=False)
@@ -156,3 +166,11 @@ class UpstreamSettings(BaseModel):
             aliases=("MAX_TOKENS_LIMIT",),
         ),
     ] = None
+    min_tokens_limit: limits.MinTokens = None
+    truncated_prompts: limits.TruncatedPrompts = "warn"
+    token_scaling: limits.TokenScaling = False
+    reasoning_memory_bytes: limits.ReasoningMemory = 16_777_216
+    prompt_compression: prompts.Compression = "none"
+    prompt_max_system_tokens: prompts.MaxSystemTokens = 4096
+    learning: lessons.Learning = True
+    learned_file: lessons.LearnedFile = None

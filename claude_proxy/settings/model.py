@@ -11,9 +11,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from claude_proxy.native import native_for
 from claude_proxy.own_profiles import ProfileFinder
-from claude_proxy.routing import Fallback, ModelMap
-from claude_proxy.settings import guards, parse, rates
+from claude_proxy.routing import CLAUDE, Fallback, ModelMap
+from claude_proxy.settings import counting, guards, parse, rates
 from claude_proxy.settings.base import UpstreamSettings
 from claude_proxy.settings.fields import (
     COUNT,
@@ -164,6 +165,7 @@ class Settings(UpstreamSettings):
             SECONDS,
         ),
     ] = 60.0
+    token_counting: counting.TokenCounting = "auto"  # noqa: S105
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         BeforeValidator(parse.log_level),
@@ -232,12 +234,27 @@ class Settings(UpstreamSettings):
 
     def model_map(self) -> ModelMap:
         """The settings that routing needs."""
+        big, middle, small = self.big_model, self.middle_model or self.big_model, self.small_model
+        given = self.model_fields_set
+        unset: set[str] = set()
+        if native_for(self.openai_base_url).claude:
+            # Claude's own names are right there, and the defaults are models of somebody else.
+            if "big_model" not in given:
+                big = CLAUDE["BIG"]
+                unset.add("BIG")
+                if self.middle_model is None:
+                    middle = CLAUDE["MIDDLE"]
+                    unset.add("MIDDLE")
+            if "small_model" not in given:
+                small = CLAUDE["SMALL"]
+                unset.add("SMALL")
         return ModelMap(
-            big=self.big_model,
-            middle=self.middle_model or self.big_model,
-            small=self.small_model,
+            big=big,
+            middle=middle,
+            small=small,
             globs=tuple(self.models.items()),
             reject_unknown=self.unknown_model == "reject",
+            unset=frozenset(unset),
         )
 
     def fallback_list(self) -> tuple[Fallback, ...]:

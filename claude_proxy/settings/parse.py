@@ -13,7 +13,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # The transport sets these itself; a second value would break the framing of requests.
 _OWN_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 # What people paste: the address of the call where the address of the API is meant.
-_PASTED_ENDS = ("/chat/completions", "/completions", "/models")
+_PASTED_ENDS = ("/chat/completions", "/completions", "/models", "/messages")
 _NOT_AN_ADDRESS = "must be an address like https://api.openai.com/v1"
 
 

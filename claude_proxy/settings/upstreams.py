@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from claude_proxy.codecs.jsonio import loads
+from claude_proxy.native import Choice
 from claude_proxy.routing import Fallback
 from claude_proxy.settings import parse
 from claude_proxy.settings.fields import Key, SettingsError, Text
@@ -17,8 +18,11 @@ DEFAULT = "default"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+Spoken = Annotated[Choice, BeforeValidator(parse.lower)]
+
+
 class NamedUpstream(BaseModel):
-    """An OpenAI-compatible upstream beside the default one, with a key of its own."""
+    """An upstream beside the default one, with a key of its own."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
@@ -29,6 +33,7 @@ class NamedUpstream(BaseModel):
     """None for a server that wants no key, such as one on this machine."""
     azure_api_version: Text | None = None
     profile: Text | None = None
+    dialect: Spoken = "auto"
 
 
 def tables(given: Any) -> Any:

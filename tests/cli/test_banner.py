@@ -24,6 +24,10 @@ SAID = [
     ({"CLAUDE_PROXY_MODE": "passthrough"}, "goes to the upstream\n"),
     ({"OPENAI_BASE_URL": "http://h/v1"}, "upstream  http://h/v1\n"),
     ({"AZURE_API_VERSION": "2024-10-21"}, "/v1 (Azure, api-version 2024-10-21)"),
+    (
+        {"OPENAI_BASE_URL": "https://h.example/anthropic"},
+        "(Messages, without translation: https://h.example/anthropic/v1/messages)",
+    ),
     ({"BIG_MODEL": "b"}, "models    opus -> b, sonnet -> b, haiku -> gpt-4o-mini"),
     ({}, "listens   0.0.0.0:8085 (each client brings its own key)"),
     ({"PORT": "9"}, "export ANTHROPIC_BASE_URL=http://127.0.0.1:9\n"),

@@ -40,14 +40,14 @@ KEYS = (SERVER_KEY, AUTH_KEY, HEADER_KEY, WRONG_KEY, USER_KEY)
 
 CRASH = """
 import os, sys
-from claude_proxy.server import surfaces
-def crash(request):
+from claude_proxy.server import counting
+def crash(request, *more, **options):
     keys = {name: value for name, value in os.environ.items() if "KEY" in name}
     try:
         raise LookupError(f"bug with {keys} in {request}")
     except LookupError as error:
         raise RuntimeError(repr(request)) from error
-surfaces.estimate_tokens = crash
+counting.measure = crash
 from claude_proxy.cli import main
 main()
 """

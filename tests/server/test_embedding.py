@@ -47,6 +47,24 @@ def test_an_injected_transport_is_used_and_keeps_no_cookie():
     assert len(seen) == 2 and "cookie" not in seen[1].headers
 
 
+def test_models_that_only_stream_are_asked_for_a_stream():
+    asked = []
+
+    def handler(request):
+        asked.append((request.headers["accept"], json.loads(request.content)))
+        chunk = {"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}
+        body = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+        return httpx.Response(200, text=body, headers={"content-type": "text/event-stream"})
+
+    base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1"
+    environ = {"OPENAI_BASE_URL": base_url, "CLAUDE_PROXY_SMALL_MODEL": "qwen-plus"}
+    app = create_app(settings(**environ), transport=httpx.MockTransport(handler))
+    reply = asyncio.run(post(app, "/v1/messages"))
+    assert reply.json()["content"] == [{"type": "text", "text": "Hello"}]
+    [(accept, body)] = asked
+    assert accept == "text/event-stream" and body["stream"] is True
+
+
 def test_a_mounted_app_serves_without_its_lifespan():
     inner = create_app(settings(), transport=answering([]))
     outer = Starlette(routes=[Mount("/llm", app=inner)])

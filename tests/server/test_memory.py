@@ -11,11 +11,15 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from claude_proxy.codecs.jsonio import Body
+from claude_proxy.server import direct
 from claude_proxy.server.context import Context
 from claude_proxy.server.pipeline import Plan, Relay
 from claude_proxy.server.watch import Watch
 from tests.conftest import LiveServer, running, settings_for
-from tests.server.test_disconnect import FIRST, HELLO, post
+from tests.messages_upstream import message, refused, said
+from tests.process import HELLO, post
+from tests.server.test_disconnect import FIRST
 from tests.upstream import (
     Reply,
     Upstream,
@@ -26,7 +30,7 @@ from tests.upstream import (
     text_stream,
 )
 
-HELD = (Plan, Relay, Context, Watch)
+HELD = (Plan, Relay, Context, Watch, Body, direct.Plan, direct.Relay)
 CUT = [FIRST, 0.2, FIRST]
 
 ANSWERS = {
@@ -94,6 +98,43 @@ def test_an_answered_request_holds_nothing(live: Live, case: str) -> None:
     upstream.play(reply)
     with httpx.Client() as client:
         client.post(f"{server.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
+        assert eventually(lambda: not held(), 2), held()
+
+
+DIRECT = {
+    "whole": (False, Reply(message())),
+    "stream": (True, Reply(stream=said("a"))),
+    "refused": (True, refused(429, "rate_limit_error", "slow down")),
+    "no such API": (False, Reply(b"no", status=404)),
+    "connection cut": (True, Reply(stream=said("a")[:4], end="cut")),
+    "cut before the first event": (True, Reply(stream=[], end="cut")),
+    "whole body cut": (False, Reply({"a": 1}, end="cut")),
+    "silence": (False, Reply(delay=30)),
+    "silence in the stream": (True, Reply(stream=[*said("a")[:4], 30])),
+    "silence after the end": (True, Reply(stream=said("a"), end="hang")),
+    "late": (True, Reply(stream=said("a"), delay=0.3)),
+}
+
+
+@pytest.fixture(scope="module")
+def passing(live: Live) -> Iterator[LiveServer]:
+    """Another server, whose upstream is asked without translation."""
+    upstream = live[1]
+    environ = {"CLAUDE_PROXY_REQUEST_TIMEOUT": "0.6", "CLAUDE_PROXY_PING_SECONDS": "0.1"}
+    base = {"OPENAI_BASE_URL": f"{upstream.url}/anthropic", "CLAUDE_PROXY_HOLD_SECONDS": "0.1"}
+    with running(settings_for(upstream, **base, **environ)) as started:
+        yield started
+
+
+@pytest.mark.fault("soak")
+@pytest.mark.parametrize("case", DIRECT)
+def test_a_request_that_was_passed_on_holds_nothing(
+    live: Live, passing: LiveServer, case: str
+) -> None:
+    stream, reply = DIRECT[case]
+    live[1].play(reply)
+    with httpx.Client() as client:
+        client.post(f"{passing.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
         assert eventually(lambda: not held(), 2), held()
 
 

@@ -1,0 +1,22 @@
+"""The languages that requests are translated into: codec and path, one row each.
+
+`messages` is none of them: what speaks it needs no translation (`direct`).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from claude_proxy.codecs import RequestEncoder, openai_chat, openai_responses
+from claude_proxy.native import Dialect
+
+
+class Translation(NamedTuple):
+    codec: RequestEncoder
+    path: str
+    """Below the upstream's base URL."""
+
+
+TRANSLATIONS: Mapping[Dialect, Translation] = {
+    "chat": Translation(openai_chat, "/chat/completions"),
+    "responses": Translation(openai_responses, "/responses"),
+}

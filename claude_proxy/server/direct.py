@@ -1,0 +1,360 @@
+"""The direct pass: an upstream that speaks Messages gets and gives it as it is.
+
+The request is retargeted, never rebuilt; status, body and the headers that mean something to
+clients come back unchanged, and so do errors, whose wording clients look at. Bytes leave in whole
+events. Ours are only a comment in silence, and one `event: error` where an answer is cut.
+"""
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+from starlette.types import Receive, Scope, Send
+
+from claude_proxy.backends import WireRequest, WireResponse
+from claude_proxy.codecs import anthropic_messages
+from claude_proxy.codecs.jsonio import Body, loads
+from claude_proxy.codecs.passing import Tap, Usage, WholeEvents, usage_of
+from claude_proxy.codecs.retarget import retarget
+from claude_proxy.errors import (
+    Answer,
+    ClaudeProxyError,
+    ProtocolError,
+    UpstreamError,
+    forget_frames,
+)
+from claude_proxy.routing import Route
+from claude_proxy.server.body import Call
+from claude_proxy.server.context import Context
+from claude_proxy.server.notes import Notes, answer_headers
+from claude_proxy.server.reading import (
+    MAX_ANSWER_BYTES,
+    MAX_ERROR_BYTES,
+    in_time,
+    is_event_stream,
+    is_json,
+    is_page,
+    read_all,
+    read_some,
+)
+from claude_proxy.server.redact import Redactor
+from claude_proxy.server.responses import PassedStream, clean_error, send_bytes
+from claude_proxy.server.services import Services
+from claude_proxy.server.upstream import Upstream
+from claude_proxy.server.verbatim import anthropic_headers, passed_headers, passed_query
+from claude_proxy.server.watch import SilenceAfterFinish, Watch
+from claude_proxy.types import Json
+
+_PATH = "/v1/messages"
+_MODELS_PATH = "/v1/models"
+_MODELS_SECONDS = 2.0
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+_NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
+
+
+class NotSpoken(UpstreamError):
+    """The upstream has no Messages API."""
+
+
+class Pass(NamedTuple):
+    """One request as it will be passed on."""
+
+    wire: WireRequest
+    headers: Mapping[str, str]
+    """For the answer: the route, and what was changed."""
+    stream: bool
+    optional: bool
+    """Whether there is another way where the upstream has no such endpoint."""
+
+
+class Plan(NamedTuple):
+    """A request for a message."""
+
+    route: Route
+    passing: Pass
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.passing.headers
+
+    @property
+    def wire(self) -> WireRequest:
+        return self.passing.wire
+
+    async def reply(
+        self, services: Services, context: Context, receive: Receive, send: Send
+    ) -> None:
+        await reply(services, context, self.passing, receive, send)
+
+    async def usage(self, services: Services, receive: Receive) -> Json:
+        """What a whole answer cost. Raises `UpstreamError`."""
+        response: WireResponse | None = None
+        try:
+            async with services.watch(receive) as watch:
+                response = await services.backend.send(self.passing.wire)
+                watch.heard()
+                await _check(response, watch, self.passing, services.redactor)
+                raw = await read_all(response, watch, MAX_ANSWER_BYTES)
+        finally:
+            if response is not None:
+                await response.aclose()
+        try:
+            usage = loads(raw)["usage"]
+        except (ValueError, KeyError, TypeError):
+            raise ProtocolError("The upstream's answer is not a message.") from None
+        return usage if isinstance(usage, dict) else {}
+
+
+def make_plan(services: Services, context: Context, call: Call, route: Route) -> Plan:
+    """Retargets. Raises what is wrong with the key."""
+    optional = not services.upstreams[route.upstream].only_messages
+    return Plan(route, _retargeted(services, context, call, route, _PATH, optional=optional))
+
+
+def _retargeted(
+    services: Services, context: Context, call: Call, route: Route, path: str, *, optional: bool
+) -> Pass:
+    notes = Notes()
+    upstream = services.upstreams[route.upstream]
+    body = retarget(
+        call.body,
+        model=route.model,
+        least=services.settings.min_tokens_limit if path == _PATH else None,
+        most=services.settings.max_tokens_limit,
+        native=upstream.native,
+        on_drop=notes,
+    )
+    stream = call.body.some("stream").get("stream") is True
+    wire = _wire(upstream, context, call, path, body, stream=stream, notes=notes)
+    headers = answer_headers(route, notes, context.facts)
+    return Pass(wire, headers, stream=stream, optional=optional)
+
+
+def _wire(
+    upstream: Upstream,
+    context: Context,
+    call: Call,
+    path: str,
+    body: bytes,
+    *,
+    stream: bool,
+    notes: Notes,
+) -> WireRequest:
+    headers = {
+        "accept": "text/event-stream" if stream else "application/json",
+        **anthropic_headers(call, upstream, notes),
+        **upstream.credential(context),
+    }
+    return upstream.messages(path, body, headers, query=passed_query(call.query, upstream, notes))
+
+
+async def reply(
+    services: Services, context: Context, passing: Pass, receive: Receive, send: Send
+) -> None:
+    """Passes one answer on. Raises what went wrong, as long as no byte has left."""
+    stream = PassedStream(send, context.send, passing.headers)
+    relay = Relay(services, context, passing, stream, send)
+    silence = services.settings.request_timeout
+    services.streams += passing.stream
+    try:
+        async with AsyncExitStack() as stack, services.watch(receive) as watch:
+            await relay.run(watch, stack)
+    except SilenceAfterFinish as silent:
+        forget_frames(silent)
+        await in_time(relay.finish(), silence)
+    except ClaudeProxyError as error:
+        if relay.finished:
+            forget_frames(error)
+            await in_time(relay.finish(), silence)
+            return
+        if not stream.started:
+            # Whoever answers now, it is not the one whose head has come.
+            context.shown_id = ""
+            raise
+        forget_frames(error)
+        await in_time(relay.fail(error), silence)
+    finally:
+        services.streams -= passing.stream
+        context.first_at = stream.first_at
+        await stream.aclose()
+
+
+class Relay:
+    """Moves one answer from the upstream to the client. Mutable; used once."""
+
+    def __init__(
+        self, services: Services, context: Context, passing: Pass, stream: PassedStream, send: Send
+    ) -> None:
+        self._services = services
+        self._context = context
+        self._passing = passing
+        self._stream = stream
+        self._send = send
+        self._events = WholeEvents()
+        self._tap = Tap()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the upstream has said that the answer is over."""
+        return self._tap.finished
+
+    async def run(self, watch: Watch, stack: AsyncExitStack) -> None:
+        if self._passing.stream:
+            self._beat(watch, first=self._services.settings.hold_seconds)
+        response = await self._services.backend.send(self._passing.wire)
+        stack.push_async_callback(response.aclose)
+        watch.heard()
+        await _check(response, watch, self._passing, self._services.redactor)
+        if is_event_stream(response):
+            if not self._passing.stream:
+                self._beat(watch, first=self._services.settings.ping_seconds)
+            self._note_head(response)
+            await self._pump(response, watch)
+            await self.finish()
+        else:
+            watch.beat_every(math.inf)
+            await self._pass_whole(response, watch)
+
+    def _beat(self, watch: Watch, *, first: float) -> None:
+        def beat() -> None:
+            if self._tap.finished:
+                watch.interrupt(SilenceAfterFinish())
+            else:
+                self._stream.beat()
+                watch.beat_every(self._services.settings.ping_seconds)
+
+        watch.beat(beat, first=first, blocked=lambda: self._stream.writing)
+
+    def _note_head(self, response: WireResponse) -> dict[str, str]:
+        """What the client gets to see of the answer's headers."""
+        passed = passed_headers(response, self._services.redactor)
+        if not self._stream.started:
+            self._context.keep_id(passed.pop("request-id", ""))
+        self._stream.headers.update(passed)
+        return self._stream.headers
+
+    async def _pump(self, response: WireResponse, watch: Watch) -> None:
+        events, tap, stream = self._events, self._tap, self._stream
+        paced = False
+        try:
+            async for data in response:
+                watch.heard()
+                whole = events.feed(data)
+                if not whole:
+                    continue
+                tap.read(whole)
+                if tap.started and not stream.first_at:
+                    stream.first_at = time.monotonic()
+                await stream.write(whole)
+                watch.spoke()
+                if not paced:
+                    watch.beat_every(self._services.settings.ping_seconds)
+                    paced = True
+        except UpstreamError:
+            # After its end an answer is complete, however its connection ends.
+            if not tap.finished:
+                raise
+
+    async def finish(self) -> None:
+        """The end: what is left as it is, or the error that a cut is."""
+        rest = self._events.close()
+        if rest:
+            self._tap.read(rest)  # Some servers end without the blank line.
+        if self._tap.finished:
+            _note_usage(self._context, self._tap.usage)
+            await self._stream.write(rest, last=True)
+            return
+        error = ProtocolError("The upstream ended its answer before it was complete.")
+        if not self._stream.started:
+            raise error
+        await self.fail(error)
+
+    async def fail(self, error: ClaudeProxyError) -> None:
+        """An error event after whole events; half of one, which was not sent, is forgotten."""
+        _note_usage(self._context, self._tap.usage)
+        self._context.note_error(error, self._services.redactor)
+        clean = clean_error(error, self._services.redactor, self._context)
+        await self._stream.fail(clean, request_id=self._context.shown_id or self._context.id)
+
+    async def _pass_whole(self, response: WireResponse, watch: Watch) -> None:
+        raw = await read_all(response, watch, MAX_ANSWER_BYTES)
+        if self._stream.started:
+            raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
+        headers = self._note_head(response)
+        _note_usage(self._context, usage_of(raw))
+        kind = response.headers.get("content-type", "application/json")
+        await send_bytes(self._send, raw, kind, status=response.status, headers=headers)
+
+
+async def _check(response: WireResponse, watch: Watch, passing: Pass, redactor: Redactor) -> None:
+    """Raises what the upstream answered, unless it is a success that is not a web page."""
+    status = response.status
+    if 200 <= status < 300 and not is_page(response):
+        return
+    body = await read_some(response, watch, MAX_ERROR_BYTES)
+    if status in _NO_SUCH_ENDPOINT and passing.optional and not anthropic_messages.is_error(body):
+        raise NotSpoken("The upstream has no Messages API.", status=status)
+    error = anthropic_messages.decode_error(status, body)
+    passed = passed_headers(response, redactor)
+    id = passed.pop("request-id", "")
+    if 400 <= status and body.strip() and not is_page(response):
+        kind = "application/json" if is_json(response) else "text/plain"
+        error.answer = Answer(body, kind, id)
+    error.headers = {**error.headers, **passed}
+    raise error
+
+
+def _note_usage(context: Context, usage: Usage) -> None:
+    if usage:
+        names = ("input_tokens", "cached_tokens", "output_tokens")
+        context.facts.update({name: usage.get(name, 0) for name in names})
+
+
+async def count_tokens(
+    services: Services, context: Context, call: Call, receive: Receive, send: Send
+) -> bool:
+    """Passes a token count on; False where the upstream has none, so that ours must do."""
+    upstream = services.upstream
+    asked = services.settings.token_counting == "auto"  # noqa: S105  # nosec B105
+    if not (asked and upstream.may_pass) or upstream.without_counts:
+        return False
+    peek = anthropic_messages.peek(call.body.some(*anthropic_messages.PEEKED))
+    route = services.route(peek)
+    if route.dialect != "messages":
+        return False
+    passing = _retargeted(services, context, call, route, f"{_PATH}/count_tokens", optional=True)
+    try:
+        await reply(services, context, passing._replace(stream=False), receive, send)
+    except NotSpoken as error:
+        forget_frames(error)
+        upstream.without_counts = True
+        return False
+    context.facts["counted_by"] = "upstream"
+    return True
+
+
+async def models(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> bool:
+    """Passes Anthropic's list of models on, or one of its models; False where ours must do."""
+    upstream, id = services.upstream, scope["path_params"].get("id")
+    if not (upstream.native.lists and upstream.may_pass):
+        return False
+    if id is not None and not _MODEL_ID.fullmatch(id):
+        return False  # It must not lead elsewhere.
+    path = _MODELS_PATH if id is None else f"{_MODELS_PATH}/{id}"
+    call = Call(Body(b"{}"), scope.get("query_string", b""), scope["headers"])
+    wire = _wire(upstream, context, call, path, b"", stream=False, notes=Notes())
+    try:
+        async with asyncio.timeout(_MODELS_SECONDS):
+            await reply(services, context, Pass(wire, {}, False, True), receive, send)
+    except (UpstreamError, TimeoutError) as error:
+        if context.status or (isinstance(error, UpstreamError) and error.answer):
+            raise
+        forget_frames(error)
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""Everything that is known of a request before its upstream is asked, by the way it takes."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from starlette.types import Receive, Send
+
+from claude_proxy.backends import WireRequest
+from claude_proxy.codecs import anthropic_messages
+from claude_proxy.routing import Route
+from claude_proxy.server import direct, pipeline
+from claude_proxy.server.body import Call
+from claude_proxy.server.context import Context
+from claude_proxy.server.notes import shortened
+from claude_proxy.server.services import Services
+from claude_proxy.types import Json
+
+
+class Plan(Protocol):
+    """One request, ready to be sent."""
+
+    @property
+    def route(self) -> Route: ...
+
+    @property
+    def wire(self) -> WireRequest: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    async def reply(
+        self, services: Services, context: Context, receive: Receive, send: Send
+    ) -> None:
+        """Answers. Raises what went wrong, as long as no byte has left."""
+
+    async def usage(self, services: Services, receive: Receive) -> Json:
+        """What a whole answer cost. Raises `UpstreamError`."""
+
+
+def make_plan(services: Services, context: Context, call: Call, route: Route | None = None) -> Plan:
+    """Routes, unless `route` is given. Raises what is wrong with the request, or its key."""
+    peek = anthropic_messages.peek(call.body.some(*anthropic_messages.PEEKED))
+    route = route or services.route(peek)
+    context.facts.update(
+        model=shortened(peek.model), upstream_model=shortened(route.model), stream=peek.stream
+    )
+    if route.dialect == "messages":
+        context.facts["dialect"] = route.dialect
+        return direct.make_plan(services, context, call, route)
+    context.facts.pop("dialect", None)
+    return pipeline.make_plan(services, context, call, route)

@@ -1,0 +1,58 @@
+"""Reading an upstream's answer: whole, within bounds, and what its headers tell."""
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable
+from contextlib import suppress
+
+from claude_proxy.backends import WireResponse
+from claude_proxy.errors import ProtocolError, UpstreamError
+from claude_proxy.server.watch import ClientGone, Watch
+
+MAX_ANSWER_BYTES = 64 << 20
+MAX_ERROR_BYTES = 1 << 20
+
+
+async def read_all(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for data in body:
+        watch.heard()
+        size += len(data)
+        if size > limit:
+            raise ProtocolError(f"The upstream's answer is larger than {limit:,} bytes.")
+        parts.append(data)
+    return b"".join(parts)
+
+
+async def read_some(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
+    """What there is of an error's text; its status counts even if the text breaks off."""
+    parts = bytearray()
+    with suppress(UpstreamError):
+        async for data in body:
+            watch.heard()
+            parts += data
+            if len(parts) >= limit:
+                break
+    return bytes(parts[:limit])
+
+
+async def in_time(last_words: Awaitable[None], seconds: float) -> None:
+    """The upstream is closed by now; a client that does not read must not keep the rest."""
+    try:
+        async with asyncio.timeout(seconds):
+            await last_words
+    except TimeoutError:
+        raise ClientGone from None
+
+
+def is_event_stream(response: WireResponse) -> bool:
+    return "event-stream" in response.headers.get("content-type", "")
+
+
+def is_json(response: WireResponse) -> bool:
+    return "json" in response.headers.get("content-type", "").partition(";")[0]
+
+
+def is_page(response: WireResponse) -> bool:
+    """Whether it is a web page, which no client of an API can read."""
+    return "html" in response.headers.get("content-type", "")

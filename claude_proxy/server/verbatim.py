@@ -1,0 +1,62 @@
+"""What passes by as it is around a body: headers of both sides, and the query."""
+
+from functools import lru_cache
+from urllib.parse import quote
+
+from claude_proxy.backends import WireResponse
+from claude_proxy.codecs import OnDrop
+from claude_proxy.codecs.retarget import kept_betas
+from claude_proxy.server.body import Call
+from claude_proxy.server.redact import Redactor
+from claude_proxy.server.upstream import VERSION, Upstream
+
+_KEPT_BACK = frozenset({"anthropic-dangerous-direct-browser-access"})
+_PASSED = frozenset({"request-id", "retry-after", "retry-after-ms", "x-should-retry"})
+_PASSED_STARTS = ("anthropic-", "x-ratelimit-")
+_MAX_PASSED, _MAX_PASSED_VALUE = 64, 1024
+_QUERY_SAFE = "!$%&'()*+,-./:;=?@_~"
+
+
+def anthropic_headers(call: Call, upstream: Upstream, on_drop: OnDrop) -> dict[str, str]:
+    """The client's own, verbatim: an open list, so none is looked for by its name."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in call.headers:
+        if not raw_name.startswith(b"anthropic-"):
+            continue
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+        if name in _KEPT_BACK:
+            continue
+        if not (value.isascii() and value.isprintable() and upstream.may_get(value)):
+            on_drop(name, "must not leave, or is not printable ASCII")
+            continue
+        found[name] = f"{found[name]},{value}" if name in found else value
+    if upstream.native.drop_betas and "anthropic-beta" in found:
+        found["anthropic-beta"] = kept_betas(found["anthropic-beta"], upstream.native, on_drop)
+    return {"anthropic-version": VERSION, **found}
+
+
+def passed_query(raw: bytes, upstream: Upstream, on_drop: OnDrop) -> str:
+    """`?beta=true` and whatever else the client asked with."""
+    text = _quoted(raw) if raw else ""
+    if not upstream.may_get(text):
+        on_drop("query", "must not leave")
+        return ""
+    return text
+
+
+@lru_cache(maxsize=64)
+def _quoted(query: bytes) -> str:
+    return quote(query, safe=_QUERY_SAFE)
+
+
+def passed_headers(response: WireResponse, redactor: Redactor) -> dict[str, str]:
+    """The upstream's headers that mean something to clients, by lower-case names."""
+    passed: dict[str, str] = {}
+    for name, value in response.headers.items():
+        lower = name.lower()
+        if lower not in _PASSED and not lower.startswith(_PASSED_STARTS):
+            continue
+        if len(passed) < _MAX_PASSED and len(value) <= _MAX_PASSED_VALUE:
+            if value.isascii() and value.isprintable() and not redactor.knows(value):
+                passed[lower] = value
+    return passed

@@ -1,0 +1,173 @@
+"""Anthropic's own API as the upstream: its names, its clients' credentials, its models."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from claude_proxy import create_app, load_settings
+from tests.messages_upstream import message, refused
+
+BODY = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}]}
+OWN = "sk-ant-api03-server-0123456789"
+VERSION = {"anthropic-version": "2023-06-01"}
+
+
+class Api:
+    """Stands in for api.anthropic.com. `answer` is a response, or what makes one."""
+
+    def __init__(self):
+        self.requests = []
+        self.answer = httpx.Response(200, content=message(), headers=JSON)
+
+    def __call__(self, request):
+        self.requests.append(request)
+        found = self.answer(request) if callable(self.answer) else self.answer
+        return httpx.Response(found.status_code, headers=found.headers, content=found.content)
+
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def api():
+    return Api()
+
+
+def talk(api, method="POST", path="/v1/messages", body=BODY, headers=None, **environ):
+    known = {"OPENAI_BASE_URL": "https://api.anthropic.com", **environ}
+    settings = load_settings(environ=known, trusted_folder=False)
+
+    async def one():
+        app = create_app(settings, transport=httpx.MockTransport(api))
+        transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            json = body if method == "POST" else None
+            return await client.request(method, path, json=json, headers=headers)
+
+    return asyncio.run(one())
+
+
+def sent(api):
+    request = api.requests[-1]
+    return {n: request.headers[n] for n in ("x-api-key", "authorization") if n in request.headers}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-api-key": "sk-ant-api03-client"},
+        {"authorization": "Bearer sk-ant-api03-client"},
+        {"authorization": "Bearer sk-ant-oat01-client", "anthropic-beta": "oauth-2025-04-20"},
+        {"x-api-key": "sk-ant-api03-client", "authorization": "Bearer another"},
+    ],
+)
+def test_a_clients_credential_goes_on_as_it_came(api, headers):
+    assert talk(api, headers=headers).status_code == 200
+    assert sent(api) == {n: v for n, v in headers.items() if n != "anthropic-beta"}
+    assert api.requests[-1].headers.get("anthropic-beta") == headers.get("anthropic-beta")
+    assert str(api.requests[-1].url) == "https://api.anthropic.com/v1/messages"
+
+
+def test_the_servers_key_stands_in_for_the_clients(api):
+    talk(api, headers={"x-api-key": "client"}, OPENAI_API_KEY=OWN)
+    assert sent(api) == {"x-api-key": OWN}
+
+
+def test_without_tls_it_is_a_stranger(api):
+    headers = {"x-api-key": "sk-ant-api03-client"}
+    reply = talk(api, headers=headers, OPENAI_BASE_URL="http://api.anthropic.com")
+    assert reply.status_code == 401 and api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "environ", "got"),
+    [
+        ("claude-opus-5-5", {}, "claude-opus-5-5"),
+        ("claude-haiku-4-5-20251001", {}, "claude-haiku-4-5-20251001"),
+        ("claude-unheard-of-9", {}, "claude-unheard-of-9"),
+        ("claude-sonnet-5-5[1m]", {}, "claude-sonnet-5-5"),
+        ("haiku", {}, "claude-haiku-5-5"),
+        ("claude-haiku-5-5", {"CLAUDE_PROXY_SMALL_MODEL": "claude-x"}, "claude-x"),
+        ("claude-opus-5-5", {"CLAUDE_PROXY_SMALL_MODEL": "claude-x"}, "claude-opus-5-5"),
+        ("claude-sonnet-5-5", {"CLAUDE_PROXY_BIG_MODEL": "claude-x"}, "claude-x"),
+        ("claude-sonnet-5-5", {"CLAUDE_PROXY_MIDDLE_MODEL": "claude-x"}, "claude-x"),
+        ("claude-opus-5-5", {"CLAUDE_PROXY_MODELS": "claude-opus-*:claude-y"}, "claude-y"),
+        ("claude-opus-5-5", {"CLAUDE_PROXY_UNKNOWN_MODEL": "reject"}, "claude-opus-5-5"),
+    ],
+)
+def test_claudes_names_are_its_own(api, asked, environ, got):
+    reply = talk(api, body={**BODY, "model": asked}, OPENAI_API_KEY=OWN, **environ)
+    assert reply.status_code == 200
+    assert json.loads(api.requests[-1].content)["model"] == got
+
+
+def test_thinking_that_we_made_never_gets_there(api):
+    ours = {"type": "thinking", "thinking": "hm", "signature": "cpx1:deepseek"}
+    history = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [ours, {"type": "text", "text": "b"}]},
+        {"role": "user", "content": "c"},
+    ]
+    reply = talk(api, body={**BODY, "messages": history}, OPENAI_API_KEY=OWN)
+    assert b"cpx1" not in api.requests[-1].content and b'"b"' in api.requests[-1].content
+    assert "messages.1.content.0=" in reply.headers["x-claude-proxy-notes"]
+
+
+LIST = b'{ "data": [{"id":"claude-opus-5-5","type":"model","new":1}], "has_more": false }'
+
+
+def test_the_list_of_models_is_its_own(api):
+    api.answer = httpx.Response(200, content=LIST, headers={**JSON, "request-id": "req_list"})
+    reply = talk(api, "GET", "/v1/models?limit=1000", headers=VERSION, OPENAI_API_KEY=OWN)
+    assert reply.content == LIST and reply.headers["request-id"] == "req_list"
+    assert str(api.requests[-1].url) == "https://api.anthropic.com/v1/models?limit=1000"
+    assert api.requests[-1].method == "GET" and sent(api) == {"x-api-key": OWN}
+
+
+def test_one_model_is_its_own(api):
+    api.answer = httpx.Response(200, content=b'{"id": "claude-x"}', headers=JSON)
+    reply = talk(api, "GET", "/v1/models/claude-x", headers=VERSION, OPENAI_API_KEY=OWN)
+    assert reply.content == b'{"id": "claude-x"}'
+    assert api.requests[-1].url.path == "/v1/models/claude-x"
+
+
+@pytest.mark.parametrize("id", ["a/../../organizations", "..", "%2e%2e%2fx", "a?b", "-x"])
+def test_an_id_leads_nowhere_else(api, id):
+    api.answer = httpx.Response(200, content=LIST, headers=JSON)
+    talk(api, "GET", f"/v1/models/{id}", headers=VERSION, OPENAI_API_KEY=OWN)
+    assert {request.url.path for request in api.requests} <= {"/v1/models", "/v1/models/a"}
+
+
+def test_a_refused_key_is_told_for_models_too(api):
+    error = refused(401, "authentication_error", "invalid x-api-key")
+    api.answer = httpx.Response(401, content=error.body, headers=JSON)
+    reply = talk(api, "GET", "/v1/models", headers=VERSION, OPENAI_API_KEY=OWN)
+    assert (reply.status_code, reply.content) == (401, error.body)
+
+
+def test_where_its_list_cannot_be_had_ours_must_do(api):
+    def unreachable(request):
+        raise httpx.ConnectError("no")
+
+    api.answer = unreachable
+    reply = talk(api, "GET", "/v1/models", headers=VERSION, OPENAI_API_KEY=OWN)
+    assert [m["id"] for m in reply.json()["data"]][:3] == [
+        "claude-opus-5-5",
+        "claude-sonnet-5-5",
+        "claude-haiku-5-5",
+    ]
+
+
+def test_openais_clients_get_its_models_in_their_shape(api):
+    api.answer = httpx.Response(200, content=LIST, headers=JSON)
+    reply = talk(api, "GET", "/v1/models", OPENAI_API_KEY=OWN)
+    assert reply.json()["object"] == "list"
+    assert "claude-opus-5-5" in [m["id"] for m in reply.json()["data"]]
+    assert api.requests[-1].headers["anthropic-version"] == "2023-06-01"
+
+
+def test_the_self_test_asks_the_smallest_of_its_models(api):
+    report = talk(api, "GET", "/test-connection", OPENAI_API_KEY=OWN).json()
+    assert report["status"] == "ok" and report["model"] == "claude-haiku-5-5"
