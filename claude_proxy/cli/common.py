@@ -1,9 +1,13 @@
 """What several commands share."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from claude_proxy.settings import Settings
 
 Command = Callable[..., Any]
 
@@ -45,3 +49,21 @@ def url(host: str, port: int) -> str:
 def say(text: str = "") -> None:
     """A line for people. To stderr: stdout belongs to what a command makes."""
     click.echo(text, err=True)
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """`claude-proxy` in the user's state folder (XDG base directories). `RuntimeError` when
+    nobody knows the user's home."""
+    state = environ.get("XDG_STATE_HOME")
+    base = Path(state) if state else Path.home() / ".local" / "state"
+    return base / "claude-proxy"
+
+
+def remembering(settings: "Settings", environ: Mapping[str, str]) -> dict[str, str]:
+    """The setting of the file of corrections, where the user has set none."""
+    if settings.learned_file is not None:
+        return {}
+    try:
+        return {"learned_file": str(state_folder(environ) / "learned.json")}
+    except RuntimeError:
+        return {}

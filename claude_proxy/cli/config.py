@@ -6,16 +6,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claude_proxy.cli.common import config_option, say
+from claude_proxy.cli.learned import learned
 
 if TYPE_CHECKING:
     from claude_proxy.settings import Settings
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @config_option
-def command(as_json: bool, config: str | None) -> None:
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, config: str | None) -> None:
     """Show the effective settings with their source; secrets are masked."""
+    if ctx.invoked_subcommand is None:
+        _show(as_json, config)
+
+
+command.add_command(learned)
+
+
+def _show(as_json: bool, config: str | None) -> None:
     from claude_proxy.codecs.jsonio import dumps_text
     from claude_proxy.settings import load_settings
 

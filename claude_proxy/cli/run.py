@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claude_proxy.cli.common import config_option, model_options, say
+from claude_proxy.cli.common import (
+    config_option,
+    model_options,
+    remembering,
+    say,
+    state_folder,
+)
 
 if TYPE_CHECKING:
     from claude_proxy.settings import Settings
@@ -75,6 +81,7 @@ def _for_this_run(settings: "Settings") -> "Settings":
             "workers": 1,
             # When the client has ended, nobody waits for its answers.
             "drain_seconds": 0.0,
+            **remembering(settings, os.environ),
         }
     )
 
@@ -165,7 +172,5 @@ def _log_file(environ: Mapping[str, str]) -> str:
 
 
 def log_path(environ: Mapping[str, str]) -> Path:
-    """`claude-proxy/run.log` in the user's state folder (XDG base directories)."""
-    state = environ.get("XDG_STATE_HOME")
-    base = Path(state) if state else Path.home() / ".local" / "state"
-    return base / "claude-proxy" / "run.log"
+    """`run.log` in the user's state folder."""
+    return state_folder(environ) / "run.log"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claude_proxy.cli.common import config_option, model_options, say
+from claude_proxy.cli.common import config_option, model_options, remembering, say
 
 if TYPE_CHECKING:
     from claude_proxy.settings import Settings
@@ -34,6 +34,7 @@ def command(config: str | None, **options: Any) -> None:
     from claude_proxy.settings import load_settings
 
     settings = load_settings(options=options, config=config)
+    settings = settings.model_copy(update=remembering(settings, os.environ))
     if settings.workers > 1:
         _serve_many(settings, options, config)
     else:
@@ -66,6 +67,7 @@ def _serve_many(settings: "Settings", options: Mapping[str, Any], config: str | 
     listen(host, settings.port).close()
     for line in banner(settings, settings.port):
         say(line)
+    options = {**options, "learned_file": settings.learned_file}
     environ = {**os.environ, **dict(_as_variables(options, config))}
     command = [sys.executable, "-m", "gunicorn", *gunicorn_arguments(settings)]
     # This Python, and arguments that the settings have checked.
