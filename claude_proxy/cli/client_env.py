@@ -1,11 +1,17 @@
 """The variables that bring Claude Code to the proxy, and how shells write them."""
 
 import shlex
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from claude_proxy.profiles import limited, profile_for
+from claude_proxy.codecs.jsonio import loads
+from claude_proxy.model_limits import Limits, limits_by_model, within
+from claude_proxy.native import native_for
+from claude_proxy.profiles import limited
 from claude_proxy.settings import Settings
+from claude_proxy.settings.upstreams import DEFAULT
 
 REMOVED = (
     "ANTHROPIC_API_KEY",
@@ -19,6 +25,7 @@ REMOVED = (
 _COMPACT_WINDOW = (100_000, 1_000_000)
 """Tokens that CLAUDE_CODE_AUTO_COMPACT_WINDOW may have; outside of it the client ignores it."""
 
+_NOTHING: Mapping[str, Limits] = MappingProxyType({})
 _PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -39,11 +46,22 @@ def connection(settings: Settings, url: str, token: str | None) -> dict[str, str
     }
 
 
-def limits(settings: Settings) -> dict[str, str]:
-    """What the main models take, as far as known: the client assumes 200,000 and 32,000."""
-    models = settings.model_map()
+def limits(settings: Settings, listed: Mapping[str, Limits] = _NOTHING) -> dict[str, str]:
+    """What the main models take, as far as known: the client assumes 200,000 and 32,000.
+
+    `listed`: what the upstream itself says of its models, as from `ask_limits`. Of Claude's own
+    models the client knows more than we do.
+    """
+    if native_for(settings.openai_base_url).claude:
+        return {}
+    models, finder = settings.model_map(), settings.profile_finder()
     profiles = [
-        limited(profile_for(settings.openai_base_url, name), settings.max_tokens_limit)
+        limited(
+            within(
+                finder.find(DEFAULT, settings.openai_base_url, name), listed.get(name, Limits())
+            ),
+            settings.max_tokens_limit,
+        )
         for name in (models.big, models.middle)
     ]
     windows = [profile.context_window for profile in profiles if profile.context_window]
@@ -63,12 +81,38 @@ def limits(settings: Settings) -> dict[str, str]:
     return {"CLAUDE_CODE_DISABLE_1M_CONTEXT": "1", **known}
 
 
+def ask_limits(url: str, token: str | None, patience: float) -> dict[str, Limits]:
+    """What a server of ours knows of its models; nothing if it does not answer in time."""
+    headers = {"anthropic-version": "2023-06-01"}
+    if token:
+        headers["x-api-key"] = token
+    # Our own address, of which the settings take http and https alone.
+    request = urllib.request.Request(f"{url}/v1/models?limit=1000", headers=headers)  # noqa: S310
+    # Loopback must not go through the user's web proxy.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=patience) as answer:
+            entries = loads(answer.read())["data"]
+        return dict(limits_by_model(entries))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def child_environment(
-    environ: Mapping[str, str], settings: Settings, url: str, token: str
+    environ: Mapping[str, str],
+    settings: Settings,
+    url: str,
+    token: str,
+    listed: Mapping[str, Limits] = _NOTHING,
 ) -> dict[str, str]:
     """The environment of a client that `run` starts. The user's own limits win over ours."""
     kept = {name: value for name, value in environ.items() if name not in REMOVED}
-    return {**limits(settings), **kept, **_direct(environ), **connection(settings, url, token)}
+    return {
+        **limits(settings, listed),
+        **kept,
+        **_direct(environ),
+        **connection(settings, url, token),
+    }
 
 
 def _direct(environ: Mapping[str, str]) -> dict[str, str]:

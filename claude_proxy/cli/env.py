@@ -7,6 +7,7 @@ import click
 
 from claude_proxy.cli.common import config_option, model_options, say, url
 
+_PATIENCE = 3.0
 _FOLDER_FILES = (".env", "claude-proxy.toml")
 
 
@@ -27,7 +28,7 @@ def command(shell: str, config: str | None, **options: Any) -> None:
     \b
     eval "$(claude-proxy env)" && claude
     """
-    from claude_proxy.cli.client_env import REMOVED, connection, limits, script
+    from claude_proxy.cli.client_env import REMOVED, ask_limits, connection, limits, script
     from claude_proxy.settings import load_settings
 
     settings = load_settings(options=options, trusted_folder=False, config=config)
@@ -35,7 +36,10 @@ def command(shell: str, config: str | None, **options: Any) -> None:
     key = settings.auth_key
     # In fixed mode without a key of ours any token does, but the client wants one.
     token = (key.get_secret_value() if key else "claude-proxy") if settings.fixed else None
-    values = {**connection(settings, url(host, settings.port), token), **limits(settings)}
+    address = url(host, settings.port)
+    # A server that runs knows what its upstream says; without one the profiles must do.
+    listed = ask_limits(address, token, _PATIENCE)
+    values = {**connection(settings, address, token), **limits(settings, listed)}
     for remark in _remarks(settings.fixed, settings.openai_base_url):
         say(f"# {remark}")
     click.echo(script(shell, values, REMOVED if token else REMOVED[1:]))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from claude_proxy.settings import Settings
 
 _HOST = "127.0.0.1"
+_PATIENCE = 3.0  # seconds: longer than the server waits for the upstream's list
 _LOG_BYTES = 5_000_000  # a larger log is set aside as run.log.1
 _FORWARDED = ("SIGTERM", "SIGHUP")
 _NO_COMMAND, _NOT_EXECUTABLE = 127, 126  # as shells say it
@@ -98,7 +99,7 @@ def _local_key(settings: "Settings") -> str:
 
 
 def _run(settings: "Settings", argv: list[str]) -> int:
-    from claude_proxy.cli.client_env import child_environment
+    from claude_proxy.cli.client_env import ask_limits, child_environment
     from claude_proxy.cli.ports import listen
     from claude_proxy.server.app import create_app
     from claude_proxy.server.logs import configure_logs
@@ -113,7 +114,8 @@ def _run(settings: "Settings", argv: list[str]) -> int:
     configure_logs(settings, file=log)
     with serving(create_app(settings), settings, listen(_HOST, 0)) as address:
         _announce(settings, address, log)
-        return run_child(argv, child_environment(os.environ, settings, address, token))
+        listed = ask_limits(address, token, _PATIENCE)
+        return run_child(argv, child_environment(os.environ, settings, address, token, listed))
 
 
 def _announce(settings: "Settings", address: str, log: str) -> None:

@@ -115,3 +115,9 @@ def test_a_real_shell_reads_the_same_value() -> None:
     text = f'{script("sh", {"A": value})}\nprintf %s "$A"'
     done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == value
+
+
+def test_claudes_own_limits_are_the_clients_to_know() -> None:
+    own = settings(openai_base_url="https://api.anthropic.com")
+    assert limits(own) == {}
+    assert connection(own, "http://x", None)["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "claude-opus-5-5"

@@ -1,0 +1,198 @@
+"""Real limits at work: asked of the upstream, kept to, and told to clients."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+
+from claude_proxy.cli.client_env import ask_limits, limits
+from claude_proxy.model_limits import Limits
+from claude_proxy.server.app import create_app
+from claude_proxy.server.runner import server_for
+from tests.conftest import UPSTREAM_KEY, settings_for
+from tests.upstream import Reply, completion, eventually, text_stream
+
+ANTHROPIC = {"anthropic-version": "2023-06-01"}
+SMALL = {"id": "tiny", "context_length": 16_384, "max_completion_tokens": 8_192}
+TINY = {"CLAUDE_PROXY_BIG_MODEL": "tiny"}
+
+
+def asked(url, words=10, stream=False, **more):
+    body = {
+        "model": "claude-opus-5-5",
+        "max_tokens": 32_000,
+        "messages": [{"role": "user", "content": "word " * words}],
+        "stream": stream,
+        **more,
+    }
+    return httpx.post(f"{url}/v1/messages", json=body, timeout=20)
+
+
+def listed(url):
+    return httpx.get(f"{url}/v1/models?limit=1000", headers=ANTHROPIC).json()["data"]
+
+
+def test_what_the_list_says_is_told_and_kept_to(server, upstream):
+    upstream.models = [SMALL]
+    url = server(**TINY).url
+    opus, *_ = listed(url)
+    assert (opus["max_input_tokens"], opus["max_tokens"]) == (16_384, 8_192)
+    reply = asked(url)
+    assert upstream.last.json["max_tokens"] == 8_192
+    assert "max_tokens=clamped to 8192" in reply.headers["x-claude-proxy-notes"]
+
+
+def test_the_answer_is_cut_to_what_the_prompt_leaves(server, upstream):
+    upstream.models = [SMALL]
+    url = server(**TINY).url
+    listed(url)
+    reply = asked(url, words=12_000)
+    assert 3_000 < upstream.last.json["max_tokens"] < 16_384 - 12_000
+    assert "the context window leaves" in reply.headers["x-claude-proxy-notes"]
+
+
+def test_the_users_own_limit_stays_above_it(server, upstream):
+    upstream.models = [SMALL]
+    url = server(**TINY, CLAUDE_PROXY_MAX_TOKENS_LIMIT="1000").url
+    assert listed(url)[0]["max_tokens"] == 1_000
+    asked(url)
+    assert upstream.last.json["max_tokens"] == 1_000
+
+
+def test_a_least_number_of_output_tokens(server, upstream):
+    url = server(CLAUDE_PROXY_MIN_TOKENS_LIMIT="500").url
+    asked(url, max_tokens=1)
+    assert upstream.last.json["max_tokens"] == 500
+
+
+class TestTruncation:
+    """An upstream that reads 2,000 of 10,000 tokens, and says nothing."""
+
+    @pytest.fixture(autouse=True)
+    def cut(self, upstream):
+        usage = {"prompt_tokens": 2_000, "completion_tokens": 48, "total_tokens": 2_048}
+        whole = {**completion("What?"), "usage": usage}
+        events = [
+            {**event, "usage": usage} if isinstance(event, dict) and event.get("usage") else event
+            for event in text_stream("What?")
+        ]
+        upstream.answer(
+            lambda request: Reply(stream=events) if request.json.get("stream") else Reply(whole)
+        )
+
+    def test_is_told_as_overflow_where_that_is_wanted(self, server):
+        reply = asked(server(CLAUDE_PROXY_TRUNCATED_PROMPTS="reject").url, words=10_000)
+        error = reply.json()["error"]
+        assert reply.status_code == 400 and error["type"] == "invalid_request_error"
+        assert error["message"].startswith("prompt is too long: 10")
+        assert error["message"].endswith(" tokens > 2048 maximum")
+
+    def test_the_next_request_does_not_reach_the_upstream(self, server, upstream):
+        url = server(CLAUDE_PROXY_TRUNCATED_PROMPTS="reject").url
+        first = asked(url, words=10_000, stream=True)
+        assert "message_stop" in first.text and "error" not in first.text
+        reply = asked(url, words=10_000, stream=True)
+        assert reply.status_code == 400 and "> 2048 maximum" in reply.text
+        assert len(upstream.posts) == 1
+        assert asked(url, words=100).status_code == 200
+
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_is_only_logged_otherwise(self, server, upstream, stream):
+        url = server().url
+        for _ in range(2):
+            assert asked(url, words=10_000, stream=stream).status_code == 200
+        assert len(upstream.posts) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_scaled_counts(server, upstream, stream):
+    upstream.models = [{"id": "tiny", "context_length": 50_000}]
+    if stream:
+        upstream.play(Reply(stream=text_stream("hi")))
+    url = server(**TINY, **{"CLAUDE_PROXY_TOKEN_SCALING": "true"}).url
+    before = asked(url, stream=stream).text
+    listed(url)
+    after = asked(url, stream=stream).text
+    assert '"input_tokens":21' in before
+    assert '"input_tokens":84' in after
+
+
+def test_counted_tokens_are_scaled_too(server, upstream):
+    upstream.models = [{"id": "tiny", "context_length": 50_000}]
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
+    counts = []
+    for scaling in ("false", "true"):
+        url = server(**TINY, **{"CLAUDE_PROXY_TOKEN_SCALING": scaling}).url
+        listed(url)
+        answer = httpx.post(f"{url}/v1/messages/count_tokens", json=body)
+        counts.append(answer.json()["input_tokens"])
+    assert counts[1] == 4 * counts[0] > 0
+
+
+def test_a_client_that_is_run_gets_the_real_window(upstream, tmp_path):
+    environ = {
+        "OPENAI_BASE_URL": f"{upstream.url}/v1",
+        "OPENAI_API_KEY": UPSTREAM_KEY,
+        "HOME": str(tmp_path),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        **TINY,
+    }
+    upstream.models = [SMALL]
+    code = "import os; print(os.environ['CLAUDE_CODE_MAX_CONTEXT_TOKENS'])"
+    done = subprocess.run(
+        [sys.executable, "-m", "claude_proxy", "run", "--", sys.executable, "-c", code],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "16384", done.stderr
+
+
+def test_an_app_of_somebody_else_asks_nothing_by_itself(server, upstream):
+    server()
+    assert upstream.requests == []
+
+
+class TestAskLimits:
+    def test_of_a_server_that_runs(self, server, upstream):
+        upstream.models = [SMALL]
+        live = server(**TINY)
+        found = ask_limits(live.url, None, 5.0)
+        assert found["tiny"] == Limits(16_384, 8_192)
+        settings = settings_for(upstream, **TINY, CLAUDE_PROXY_MIDDLE_MODEL="tiny")
+        values = limits(settings, found)
+        assert values["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "16384"
+        assert values["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "8192"
+
+    def test_of_none(self):
+        assert ask_limits("http://127.0.0.1:9", None, 0.5) == {}
+
+    def test_with_the_wrong_key(self, server):
+        live = server(CLAUDE_PROXY_AUTH_KEY="right")
+        assert ask_limits(live.url, "wrong", 5.0) == {}
+        assert ask_limits(live.url, "right", 5.0)
+
+
+def test_a_started_command_knows_the_limits_before_its_first_request(upstream):
+    upstream.models = [SMALL]
+    settings = settings_for(upstream, **TINY)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        live = server_for(create_app(settings), settings, warm=True, ceiling=0.5)
+        thread = threading.Thread(target=lambda: asyncio.run(live.serve(sockets=[sock])))
+        thread.start()
+        try:
+            assert eventually(lambda: len(upstream.requests) == 1)
+            assert upstream.requests[0].path == "/v1/models"
+            assert upstream.requests[0].headers["authorization"] == f"Bearer {UPSTREAM_KEY}"
+            url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            assert eventually(lambda: asked(url) and upstream.last.json["max_tokens"] == 8_192)
+        finally:
+            live.stop()
+            thread.join(10)
