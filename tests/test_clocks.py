@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "claude_proxy"
 WALL_CLOCKS = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "date.today")
 FOR_PEOPLE = {
+    "doctor/examination.py": "whether it agrees with the upstream's",
     "server/health.py": "the timestamp that /livez shows",
     "server/lessons.py": "since when a correction is known",
     "server/logs.py": "the time of a log line",

@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "claude_proxy.cli.run",
     "env": "claude_proxy.cli.env",
     "config": "claude_proxy.cli.config",
+    "doctor": "claude_proxy.cli.doctor",
 }
 """Command -> the module whose `command` it is."""
 
