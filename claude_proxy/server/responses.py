@@ -126,6 +126,7 @@ class Outgoing:
         """When the first event left, by the monotonic clock."""
         self.writing = False
         """Whether a write is on its way; for long only when the client does not read."""
+        self._ended = False
 
     def beat(self) -> None:
         """Breaks the silence, unless something is on its way already. Does not wait."""
@@ -164,12 +165,15 @@ class Outgoing:
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _body(self, data: bytes, *, more: bool) -> None:
+        if self._ended:
+            return  # Whoever was interrupted in its last write comes here again.
         self.writing = True
         try:
             if self._beating is not None:
                 # A ping may be waiting for a slow client; bytes must leave in order.
                 await asyncio.wait((self._beating,))
                 self._beating = None
+            self._ended = not more
             await self._raw_send(_chunk(data, more))
         finally:
             self.writing = False

@@ -58,7 +58,8 @@ class Watch:
     ) -> None:
         """Calls `on_beat` after `first` seconds of silence towards the client.
 
-        `blocked`: whether it is the client that does not read; then its silence ends the work.
+        `blocked`: whether a write is on its way. Then nothing is silent; and if that lasts, it is
+        the client that does not read, whose silence ends the work.
         """
         self._on_beat, self._blocked = on_beat, blocked
         self.beat_every(first)
@@ -133,5 +134,7 @@ class Watch:
             return
         if self._on_beat is not None and now >= self._spoke_at + self._beat_after:
             self._spoke_at = now
-            self._on_beat()
+            if not self._blocked():
+                # While a write is on its way it is not silent, and must not be interrupted.
+                self._on_beat()
         self._schedule()
