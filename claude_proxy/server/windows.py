@@ -1,6 +1,7 @@
 """The models' real limits: asked of the upstream, seen in its counts, and told to the client."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -62,11 +63,14 @@ class Windows:
     ) -> MessagesRequest:
         """See `model_limits.fit`. `RequestError` in Claude's words for a prompt that would be cut
         in silence, where the settings want that."""
-        window = self._cut.get((route.upstream, route.model))
-        if window is not None and self._refuses and size // BYTES_PER_TOKEN > window:
-            _refuse(estimate_tokens(request), window)
+        window, profile = self._cut.get((route.upstream, route.model)), route.profile
+        if window is not None:
+            if self._refuses and size // BYTES_PER_TOKEN > window:
+                _refuse(estimate_tokens(request), window)
+            # Its server makes room by itself, so nothing is counted to find out what is left.
+            profile = replace(profile, context_window=None)
         least = self._settings.min_tokens_limit
-        return fit(request, route.profile, size=size, least=least, on_drop=on_drop)
+        return fit(request, profile, size=size, least=least, on_drop=on_drop)
 
     def told(
         self, usage: Usage, request: MessagesRequest, route: Route, *, size: int, streamed: bool
@@ -78,12 +82,15 @@ class Windows:
         """
         read, created = usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"]
         prompt = usage["input_tokens"] + read + created
-        count = unread(request, size=size, prompt=prompt, profile=route.profile)
-        if count is not None:
-            window = prompt + usage["output_tokens"]
-            self._note_cut(route, window, count)
-            if self._refuses and not streamed:
-                _refuse(count, window)
+        window = prompt + usage["output_tokens"]
+        refuses = self._refuses and not streamed
+        # What is known already is not found again with each request: counting takes its time.
+        if refuses or window > self._cut.get((route.upstream, route.model), 0):
+            count = unread(request, size=size, prompt=prompt, profile=route.profile)
+            if count is not None:
+                self._note_cut(route, window, count)
+                if refuses:
+                    _refuse(count, window)
         return scaled(usage, route.profile) if self._settings.token_scaling else usage
 
     def scale(self, profile: Profile) -> float:

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from claude_proxy.cli.client_env import ask_limits, limits
-from claude_proxy.model_limits import Limits
+from claude_proxy.model_limits import Limits, unread
+from claude_proxy.server import windows
 from claude_proxy.server.app import create_app
 from claude_proxy.server.runner import server_for
 from tests.conftest import UPSTREAM_KEY, settings_for
@@ -107,6 +108,21 @@ class TestTruncation:
         for _ in range(2):
             assert asked(url, words=10_000, stream=stream).status_code == 200
         assert len(upstream.posts) == 2
+
+    def test_is_found_once_and_costs_no_more(self, server, upstream, monkeypatch):
+        counted = []
+
+        def counting(*args, **kwargs):
+            counted.append(unread(*args, **kwargs))
+            return counted[-1]
+
+        monkeypatch.setattr(windows, "unread", counting)
+        url = server().url
+        for _ in range(3):
+            assert asked(url, words=10_000, stream=True).status_code == 200
+        assert len(counted) == 1 and counted[0] > 4_000
+        # What such a server leaves room for is its own matter.
+        assert len({post.json["max_tokens"] for post in upstream.posts}) == 1
 
 
 @pytest.mark.parametrize("stream", [False, True])
