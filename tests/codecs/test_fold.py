@@ -137,4 +137,4 @@ def test_events_are_not_changed() -> None:
 def test_a_broken_input_is_given_up_in_linear_time(raw):
     began = time.process_time()
     assert parse_input(raw)["__unparsedToolInput"]["raw"] == raw
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5

@@ -242,12 +242,12 @@ def test_a_slow_start_gets_the_status_and_then_pings(server, upstream):
 
 
 def test_headers_that_come_late_are_covered_too(server, upstream):
-    upstream.play(Reply(stream=TEXT, delay=0.6))
+    upstream.play(Reply(stream=TEXT, delay=30))
     url = server(CLAUDE_PROXY_HOLD_SECONDS="0.2", CLAUDE_PROXY_PING_SECONDS="0.2").url
+    started = time.monotonic()
     with httpx.stream("POST", f"{url}/v1/messages", json={**HELLO, "stream": True}) as reply:
-        started = time.monotonic()
         first = next(reply.iter_text())
-    assert first.startswith("event: message_start") and time.monotonic() - started < 0.5
+    assert first.startswith("event: message_start") and time.monotonic() - started < 10
 
 
 def test_an_error_after_the_hold_is_an_event(server, upstream):

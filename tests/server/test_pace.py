@@ -39,11 +39,11 @@ def test_a_short_hold_makes_no_early_ping(server, upstream):
 
 def test_events_that_are_held_do_not_prolong_the_hold(server, upstream):
     role = chunk({"role": "assistant", "content": ""})
-    upstream.play(Reply(stream=[0.4, role, 0.4, role, 30]))
+    upstream.play(Reply(stream=[0.4, role, 0.4, role, *[0.4, role] * 20, 30]))
     url = server(CLAUDE_PROXY_HOLD_SECONDS="0.6").url
     started = time.monotonic()
     with httpx.stream("POST", f"{url}/v1/messages", json=HELLO, timeout=20):
-        assert time.monotonic() - started < 0.95
+        assert time.monotonic() - started < 5
 
 
 def test_a_client_that_does_not_read_is_given_up(server, upstream):

@@ -510,7 +510,7 @@ def test_patterns_are_linear() -> None:
     text = "maximum context length is 1 tokens requested " * 20_000 + "(" + "1 tokens in " * 20_000
     began = time.process_time()
     decode_error(400, json.dumps({"error": {"message": text}}).encode())
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("status", [401, 403])
