@@ -4,7 +4,7 @@ A newer SDK brings its new blocks, tools and fields into the tests by itself.
 """
 
 import types
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import count
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
@@ -39,11 +39,22 @@ def type_names(kind: Any) -> tuple[str, ...]:
     )
 
 
-class Sampler:
-    """Makes samples in which every string is different and says which field it is for."""
+def is_required(kind: Any, name: str) -> bool:
+    """Whether a typed dict must have the field. The SDK postpones its annotations, so that
+    `__required_keys__` does not know."""
+    origin = get_origin(get_type_hints(kind, include_extras=True)[name])
+    return origin is Required or (kind.__total__ and origin is not NotRequired)
 
-    def __init__(self) -> None:
+
+class Sampler:
+    """Makes samples in which every string is different and says which field it is for.
+
+    Of the fields that need not be there they have those of `optional`, or all.
+    """
+
+    def __init__(self, optional: Container[str] | None = None) -> None:
         self._numbers = count()
+        self._optional = optional
 
     def samples(self, kind: Any, field: str = "") -> list[Any]:
         """At least one value of the type; a typed dict shows every variant of every field."""
@@ -72,7 +83,8 @@ class Sampler:
         fields = {
             name: variants
             for name, hint in get_type_hints(kind).items()
-            if (variants := self.samples(hint, name))
+            if (self._optional is None or name in self._optional or is_required(kind, name))
+            and (variants := self.samples(hint, name))
         }
         base = {name: variants[0] for name, variants in fields.items()}
         more = [

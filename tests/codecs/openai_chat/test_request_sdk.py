@@ -1,7 +1,6 @@
 """Everything that the newest official SDK can put into a request arrives or is told."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,6 @@ from tests.sdk_samples import Sampler, type_names, typed_dicts
 GPT_4O = NAMED["openai/gpt-4o"]
 KNOWN_BLOCKS = {*HISTORY_BLOCKS, *CARRIED, *TELLERS}
 TOOL_TYPES = ("custom", *CLIENT_TOOLS, *SERVER_TOOLS)
-FIDELITY = Path(__file__).parents[3] / "docs" / "fidelity.md"
 
 BLOCKS = [*typed_dicts(ContentBlockParam), *typed_dicts(BetaContentBlockParam)]
 TOOLS = [*typed_dicts(ToolUnionParam), *typed_dicts(BetaToolUnionParam)]
@@ -107,34 +105,3 @@ def test_every_tool_type_has_its_row() -> None:
 def test_every_field_of_the_sdk_is_known(params: Any) -> None:
     known = {*CARRIED_FIELDS, *DROPPED_FIELDS, "cache_control", "thread"}
     assert known.issuperset(get_type_hints(params))
-
-
-def documented(title: str) -> dict[str, str]:
-    """A table of the fidelity page: what stands first in each row → its fate."""
-    section = FIDELITY.read_text(encoding="utf-8").split(f"## {title}\n")[1].split("\n## ")[0]
-    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
-    return {row[1].strip().strip("`"): row[2].strip() for row in rows}
-
-
-def test_the_fidelity_page_has_every_field() -> None:
-    rows = documented("Fields")
-    assert {name for name, fate in rows.items() if fate == "dropped"} == {
-        *DROPPED_FIELDS,
-        "cache_control",
-    }
-    assert {name for name, fate in rows.items() if fate == "refused"} == {"thread"}
-    assert {name for name, fate in rows.items() if fate not in ("dropped", "refused")} == set(
-        CARRIED_FIELDS
-    )
-
-
-def test_the_fidelity_page_has_every_block() -> None:
-    rows = documented("Blocks")
-    assert {name for name, fate in rows.items() if fate == "told"} == {*TELLERS, "tool_reference"}
-    assert set(rows) == KNOWN_BLOCKS
-
-
-def test_the_fidelity_page_has_every_tool() -> None:
-    rows = documented("Tools")
-    assert {name for name, fate in rows.items() if fate == "dropped"} == set(SERVER_TOOLS)
-    assert {name for name, fate in rows.items() if fate == "function"} == {"custom", *CLIENT_TOOLS}

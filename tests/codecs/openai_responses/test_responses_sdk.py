@@ -7,8 +7,7 @@ import pytest
 from claude_proxy.codecs.anthropic_messages import decode_request
 from claude_proxy.codecs.jsonio import dumps_text
 from claude_proxy.codecs.openai_responses import encode_request
-from claude_proxy.codecs.openai_responses.request import DROPPED_HERE
-from tests.codecs.openai_chat.test_request_sdk import BLOCKS, TOOLS, documented, strings
+from tests.codecs.openai_chat.test_request_sdk import BLOCKS, TOOLS, strings
 from tests.request_cases import NAMED
 from tests.responses_rules import broken_rules
 from tests.sdk_samples import Sampler, type_names
@@ -44,9 +43,3 @@ def test_every_tool_is_sent_as_a_function_or_noted(kind: Any) -> None:
             told, reasons = encoded([{"type": "text", "text": "Hi"}], tools=tools)
             assert "unknown tool type without a schema" not in reasons
             assert '"type":"function"' in told or reasons
-
-
-def test_the_fidelity_page_has_what_differs() -> None:
-    rows = documented("The Responses API")
-    assert set(rows) <= {*documented("Fields"), *documented("Blocks")}
-    assert {name for name, fate in rows.items() if fate == "dropped"} == set(DROPPED_HERE)
