@@ -19,7 +19,10 @@ from claude_proxy.native import Native
 _BLOCK = b'"thinking"'
 """Stands in every thinking block, and as a field beside the messages."""
 
+_KINDS = ("thinking", "redacted_thinking")
+
 _UNSIGNED = "our own, without the upstream's signature"
+_BARE = "a signature in the thinking was refused"
 _REFUSED = "refused by this upstream"
 _NEEDS_THINKING = "the last turn's thinking is not the upstream's own"
 
@@ -33,10 +36,12 @@ def retarget(
     most: int | None = None,
     native: Native,
     on_drop: OnDrop,
+    bare: bool = False,
 ) -> bytes:
     """The body's bytes for `model` at an upstream described by `native`.
 
-    `least` and `most` are the user's own bounds of `max_tokens`.
+    `least` and `most` are the user's own bounds of `max_tokens`; `bare` leaves out all thinking of
+    the history.
     """
     head = body.some("model", "max_tokens", "thinking", *native.drop_fields)
     changes: dict[str, Any] = {} if head["model"] == model else {"model": model}
@@ -47,22 +52,19 @@ def retarget(
     gone = [name for name in native.drop_fields if name in head]
     for name in gone:
         on_drop(name, _REFUSED)
-    messages = _history(body, native)
-    found = _refused_thinking(messages, native)
+    messages = _history(body, native, bare)
+    found = _refused_thinking(messages, native, bare)
     if not changes and not gone and not found:
         return body.raw
     parts: dict[str, Any] = {**body.members(), **changes}
+    for index, block in found:
+        on_drop(f"messages.{index}.content.{block}", _BARE if bare else _UNSIGNED)
     if found:
-        for index, block in found:
-            on_drop(f"messages.{index}.content.{block}", _UNSIGNED)
-        if _needs_thinking(head.get("thinking"), messages, found):
-            parts["thinking"] = {"type": "disabled"}
-            on_drop("thinking", _NEEDS_THINKING)
-            if "context_management" in parts:
-                # It clears old thinking, which is an error where thinking is off.
-                gone.append("context_management")
-                on_drop("context_management", _NEEDS_THINKING)
         parts["messages"] = _without(parts["messages"], found)
+    if _needs_thinking(head.get("thinking"), messages, found):
+        parts["thinking"] = {"type": "disabled"}
+        on_drop("thinking", _NEEDS_THINKING)
+        gone += _cleared(parts, on_drop)
     return dumps({name: part for name, part in parts.items() if name not in gone})
 
 
@@ -77,6 +79,14 @@ def kept_betas(value: str, native: Native, on_drop: OnDrop) -> str:
     return ",".join(name for name in names if name not in gone)
 
 
+def _cleared(parts: Mapping[str, Any], on_drop: OnDrop) -> Sequence[str]:
+    """Fields that clear old thinking, which is an error where thinking is off."""
+    if "context_management" not in parts:
+        return ()
+    on_drop("context_management", _NEEDS_THINKING)
+    return ("context_management",)
+
+
 def _bounded(asked: int, least: int | None, most: int | None) -> int:
     raised = asked if least is None else max(asked, least)
     return raised if most is None else min(raised, most)
@@ -86,17 +96,17 @@ Found = Sequence[tuple[int, int]]
 """Indexes of messages and of blocks in them."""
 
 
-def _history(body: Body, native: Native) -> list[Any]:
+def _history(body: Body, native: Native, bare: bool) -> list[Any]:
     """The messages, where some of them may have to change; most often none is even read."""
-    if native.own_thinking == "keep" or _BLOCK not in body.raw:
+    if not bare and (native.own_thinking == "keep" or _BLOCK not in body.raw):
         return []
-    if _BLOCK not in bytes(body.members().get("messages", b"")):
+    if not bare and _BLOCK not in bytes(body.members().get("messages", b"")):
         return []
     messages = body.some("messages").get("messages")
     return messages if isinstance(messages, list) else []
 
 
-def _refused_thinking(messages: list[Any], native: Native) -> Found:
+def _refused_thinking(messages: list[Any], native: Native, bare: bool) -> Found:
     """Thinking blocks of the history that the upstream would answer with 400."""
     return [
         (index, at)
@@ -104,12 +114,15 @@ def _refused_thinking(messages: list[Any], native: Native) -> Found:
         if isinstance(message, dict) and isinstance(message.get("content"), list)
         for at, block in enumerate(message["content"])
         if isinstance(block, dict)
-        and block.get("type") == "thinking"
-        and _is_refused(block.get("signature"), native)
+        and block.get("type") in _KINDS
+        and (bare or _is_refused(block, native))
     ]
 
 
-def _is_refused(signature: object, native: Native) -> bool:
+def _is_refused(block: Mapping[str, Any], native: Native) -> bool:
+    signature = block.get("signature")
+    if block["type"] != "thinking":
+        return False
     if isinstance(signature, str) and signature.startswith(MARK):
         return True
     # Clients send a block that came without a signature back with an empty one.

@@ -76,6 +76,8 @@ class Plan(NamedTuple):
 
     route: Route
     passing: Pass
+    bare: bool = False
+    """Whether it is without the thinking of earlier turns."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -115,8 +117,24 @@ def make_plan(services: Services, context: Context, call: Call, route: Route) ->
     return Plan(route, _retargeted(services, context, call, route, _PATH, optional=optional))
 
 
+def bare_plan(services: Services, context: Context, call: Call, plan: Plan) -> Plan | None:
+    """The same without all thinking of the history; None where that is no other request."""
+    optional = plan.passing.optional
+    passing = _retargeted(services, context, call, plan.route, _PATH, optional=optional, bare=True)
+    if passing.wire.body == plan.wire.body:
+        return None
+    return Plan(plan.route, passing, bare=True)
+
+
 def _retargeted(
-    services: Services, context: Context, call: Call, route: Route, path: str, *, optional: bool
+    services: Services,
+    context: Context,
+    call: Call,
+    route: Route,
+    path: str,
+    *,
+    optional: bool,
+    bare: bool = False,
 ) -> Pass:
     notes = Notes()
     upstream = services.upstreams[route.upstream]
@@ -127,6 +145,7 @@ def _retargeted(
         most=services.settings.max_tokens_limit,
         native=upstream.native,
         on_drop=notes,
+        bare=bare,
     )
     stream = call.body.some("stream").get("stream") is True
     wire = _wire(upstream, context, call, path, body, stream=stream, notes=notes)

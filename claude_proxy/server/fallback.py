@@ -21,6 +21,7 @@ from claude_proxy.server.notes import shortened
 from claude_proxy.server.plans import Plan, make_plan
 from claude_proxy.server.services import Services
 from claude_proxy.server.summaries import prepare
+from claude_proxy.server.unsigned import unsigned
 
 _TOO_MANY = 429
 
@@ -50,7 +51,7 @@ async def reply(
         except ClaudeProxyError as error:
             # Where it went matters most when it failed there.
             error.headers = {**plan.headers, **error.headers}
-            again = pupil.refused(plan, error)
+            again = pupil.refused(plan, error) or unsigned(services, context, call, plan, error)
             if again is not None:
                 forget_frames(error)
                 plan = again

@@ -113,6 +113,24 @@ def test_a_message_of_nothing_else_goes_with_it():
     assert loads(sent(raw)[0])["messages"] == [USER, USER]
 
 
+@pytest.mark.parametrize("native", [ANTHROPIC, OTHER], ids=lambda native: native.name)
+def test_without_any_thinking(native):
+    redacted = {"type": "redacted_thinking", "data": "x"}
+    body = Body(with_messages(USER, said(thought("EqQB"), redacted, CALL), RESULT))
+    notes = []
+    out = retarget(
+        body, model="claude-x", native=native, bare=True, on_drop=lambda *note: notes.append(note)
+    )
+    assert loads(out)["messages"] == [USER, said(CALL), RESULT]
+    why = "a signature in the thinking was refused"
+    assert notes == [("messages.1.content.0", why), ("messages.1.content.1", why)]
+    nothing = Body(with_messages(USER))
+    assert (
+        retarget(nothing, model="claude-x", native=native, bare=True, on_drop=lambda *note: None)
+        == nothing.raw
+    )
+
+
 def test_other_servers_get_it_as_their_row_says():
     raw = with_messages(USER, said(thought("cpx1:x"), thought(""), CALL))
     assert sent(raw, native=OTHER) == (raw, [])

@@ -115,6 +115,80 @@ def test_thinking_that_we_made_never_gets_there(api):
     assert "messages.1.content.0=" in reply.headers["x-claude-proxy-notes"]
 
 
+REFUSED = refused(
+    400,
+    "invalid_request_error",
+    "messages.1.content.0: Invalid `signature` in `thinking` block",
+)
+THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "of another model"}
+HIDDEN = {"type": "redacted_thinking", "data": "of another model"}
+TALK = [
+    {"role": "user", "content": "a"},
+    {"role": "assistant", "content": [THOUGHT, HIDDEN, {"type": "text", "text": "b"}]},
+    {"role": "user", "content": "c"},
+]
+
+
+class Strict:
+    """Refuses thinking as Anthropic does that knows none of it; `always`: whatever comes."""
+
+    def __init__(self, always=False):
+        self.always = always
+
+    def __call__(self, request):
+        if self.always or b"of another model" in request.content:
+            return httpx.Response(400, content=REFUSED.body, headers=JSON)
+        return httpx.Response(200, content=message(), headers=JSON)
+
+
+def test_a_refused_signature_is_one_more_attempt_without_thinking(api):
+    api.answer = Strict()
+    reply = talk(api, body={**BODY, "messages": TALK}, OPENAI_API_KEY=OWN)
+    assert reply.status_code == 200
+    first, second = (json.loads(request.content) for request in api.requests)
+    assert first["messages"] == TALK
+    assert second["messages"][1]["content"] == [{"type": "text", "text": "b"}]
+    notes = reply.headers["x-claude-proxy-notes"]
+    assert "messages.1.content.0=" in notes and "messages.1.content.1=" in notes
+
+
+def test_a_refused_signature_is_not_tried_a_third_time(api):
+    api.answer = Strict(always=True)
+    reply = talk(api, body={**BODY, "messages": TALK}, OPENAI_API_KEY=OWN)
+    assert (reply.status_code, reply.content) == (400, REFUSED.body)
+    assert len(api.requests) == 2
+
+
+def test_without_thinking_there_is_no_other_attempt(api):
+    api.answer = Strict(always=True)
+    assert talk(api, OPENAI_API_KEY=OWN).status_code == 400
+    assert len(api.requests) == 1
+
+
+def test_other_refusals_keep_the_thinking(api):
+    error = refused(400, "invalid_request_error", "max_tokens: too large")
+    api.answer = httpx.Response(400, content=error.body, headers=JSON)
+    talk(api, body={**BODY, "messages": TALK}, OPENAI_API_KEY=OWN)
+    assert len(api.requests) == 1
+
+
+def test_an_open_turn_that_loses_its_thinking_goes_on_without(api):
+    api.answer = Strict()
+    call = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
+    turn = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [THOUGHT, call]},
+        {"role": "user", "content": [result]},
+    ]
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    body = {**BODY, "messages": turn, "thinking": thinking}
+    assert talk(api, body=body, OPENAI_API_KEY=OWN).status_code == 200
+    second = json.loads(api.requests[-1].content)
+    assert second["thinking"] == {"type": "disabled"}
+    assert second["messages"][1]["content"] == [call]
+
+
 LIST = b'{ "data": [{"id":"claude-opus-5-5","type":"model","new":1}], "has_more": false }'
 
 
