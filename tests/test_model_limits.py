@@ -136,12 +136,14 @@ def test_a_request_that_fits_stays_the_same_object():
     assert fit(asked, WINDOW, size=size(asked), least=None, on_drop=pytest.fail) is asked
 
 
+@pytest.mark.pitfall(19, 32)
 def test_output_is_cut_to_what_the_prompt_leaves():
     left, notes = fitted(request(20_000), WINDOW)
     assert 18_000 < left < 40_960 - 20_000
     assert notes == [("max_tokens", f"{left} is what the context window leaves")]
 
 
+@pytest.mark.pitfall(19)
 def test_the_profiles_own_cap_counts_first():
     # 32,000 would not fit, the 4,096 that the model takes at most do.
     profile = within(profile_for("http://h/v1", "gpt-4-turbo"), Limits(window=40_960))
@@ -180,6 +182,7 @@ def test_a_count_of_tokens_asks_for_no_output():
     assert fit(asked, WINDOW, size=10, least=5, on_drop=pytest.fail) is asked
 
 
+@pytest.mark.pitfall(33)
 def test_a_prompt_that_was_cut_is_noticed():
     asked = request(20_000)
     count = unread(asked, size=size(asked), prompt=4_096)

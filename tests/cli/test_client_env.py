@@ -58,6 +58,7 @@ LIMITS = [
 ]
 
 
+@pytest.mark.pitfall(31)
 @pytest.mark.parametrize(("why", "fields", "expected"), LIMITS, ids=[row[0] for row in LIMITS])
 def test_limits(why: str, fields: dict[str, object], expected: tuple[str | None, ...]) -> None:
     values = limits(settings(**fields))

@@ -1,5 +1,6 @@
 """BlockWriter: legal events whatever is asked of it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def test_content_of_one_kind_stays_in_its_block() -> None:
     assert types(writer.thinking("d")) == ["delta"]
 
 
+@pytest.mark.pitfall(3)
 def test_another_kind_closes_the_open_block_and_counts_on() -> None:
     writer = BlockWriter("msg_1", "m")
     writer.text("a")
@@ -130,6 +132,7 @@ METHODS = {
 }
 
 
+@pytest.mark.pitfall(3)
 @given(st.lists(st.sampled_from(sorted(METHODS))), st.sampled_from(["end", "error"]))
 def test_nothing_comes_after_the_end(names: list[str], last: str) -> None:
     writer = BlockWriter("msg_1", "m", sign="s")

@@ -33,6 +33,7 @@ def test_a_block_without_data_is_still_known_as_ours(nothing):
     assert SEAL.read("cpx1:openrouter") == ("own", {})
 
 
+@pytest.mark.pitfall(12)
 @pytest.mark.parametrize(
     ("signature", "origin"),
     [

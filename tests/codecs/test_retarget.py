@@ -76,12 +76,14 @@ def test_what_is_no_number_is_the_upstreams_to_refuse(asked):
     assert sent(raw, most=1, least=2) == (raw, [])
 
 
+@pytest.mark.pitfall(20)
 def test_refused_fields_are_left_out_and_told():
     native = Native("x", ("*",), "", drop_fields=("zeta", "absent"))
     out, dropped = sent(RAW, native=native)
     assert "zeta" not in loads(out) and dropped == [("zeta", "refused by this upstream")]
 
 
+@pytest.mark.pitfall(20)
 def test_refused_betas_are_left_out_and_told():
     native = Native("x", ("*",), "", drop_betas=("context-management-*",))
     dropped = []
@@ -93,6 +95,7 @@ def test_refused_betas_are_left_out_and_told():
     assert len(dropped) == 1
 
 
+@pytest.mark.pitfall(12)
 @pytest.mark.parametrize("signature", ["cpx1:deepseek", "cpx1:p:data:mac", "", None])
 def test_our_thinking_never_goes_to_anthropic(signature):
     raw = with_messages(USER, said(thought(signature), CALL), RESULT, said(thought("EqQB"), CALL))
@@ -113,6 +116,7 @@ def test_a_message_of_nothing_else_goes_with_it():
     assert loads(sent(raw)[0])["messages"] == [USER, USER]
 
 
+@pytest.mark.pitfall(12)
 @pytest.mark.parametrize("native", [ANTHROPIC, OTHER], ids=lambda native: native.name)
 def test_without_any_thinking(native):
     redacted = {"type": "redacted_thinking", "data": "x"}
@@ -141,6 +145,7 @@ def test_other_servers_get_it_as_their_row_says():
 ENABLED = {"type": "enabled", "budget_tokens": 1024}
 
 
+@pytest.mark.pitfall(13)
 @pytest.mark.parametrize(
     ("why", "thinking", "messages", "off"),
     [

@@ -68,6 +68,7 @@ def test_a_stream_that_failed_gives_nothing():
     assert list(tap.thoughts()) == []
 
 
+@pytest.mark.pitfall(10)
 @pytest.mark.parametrize(("content", "found"), CASES.values(), ids=CASES)
 def test_dropped_thoughts_stand_before_their_calls_again(content, found):
     kept = dict(found)

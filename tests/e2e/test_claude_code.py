@@ -128,6 +128,7 @@ def test_compacted_talk_goes_on_with_its_summary(claude: ClaudeCode) -> None:
     assert (said[0], said[-1]) == ("COMPACT-BEGUN", "COMPACT-DONE"), run
 
 
+@pytest.mark.pitfall(24)
 def test_long_tool_name_works_over_mcp(claude: ClaudeCode, stage: Stage) -> None:
     server = {"command": sys.executable, "args": [mcp_server.__file__]}
     config = json.dumps({"mcpServers": {"words_of_a_long_name": server}})

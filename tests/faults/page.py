@@ -3,13 +3,11 @@
 `python -m tests.faults.page` writes it into the page.
 """
 
-import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.table import CLIENT, LIFE, SECURITY, UPSTREAM, Row
+from tests.marks import TESTS, claims
 
-TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "reliability.md"
 BEGIN, END = "<!-- table: python -m tests.faults.page -->\n", "<!-- end of table -->\n"
 
@@ -21,26 +19,9 @@ PARTS = {
 }
 
 
-def claims() -> dict[str, set[str]]:
-    """Paths of test files by the id of the row that they claim."""
-    found: dict[str, set[str]] = {}
-    for path in sorted(TESTS.rglob("test_*.py")):
-        for id in claimed_in(path.read_text("utf-8")):
-            found.setdefault(id, set()).add(path.relative_to(TESTS.parent).as_posix())
-    return found
-
-
-def claimed_in(source: str) -> Iterator[str]:
-    """The ids in every `pytest.mark.fault(…)`, be it a decorator or a parameter's mark."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
-            for argument in node.args:
-                yield ast.literal_eval(argument)
-
-
 def table() -> str:
     """All rows as Markdown, one table for each part."""
-    found = claims()
+    found = claims("fault")
     return "\n".join(_part(title, rows, found) for title, rows in PARTS.items())
 
 

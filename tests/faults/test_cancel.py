@@ -73,6 +73,7 @@ def idle(proxy):
     return in_flight(proxy.live.url) == 0
 
 
+@pytest.mark.pitfall(36)
 @pytest.mark.fault("left")
 @pytest.mark.parametrize("act", PHASES, ids=lambda act: act.__name__)
 def test_the_upstream_is_closed_when_the_client_leaves(both, raw, act):
@@ -91,6 +92,7 @@ def test_the_upstream_is_closed_when_the_client_leaves(both, raw, act):
     assert all(proxy.serves() for proxy in both)
 
 
+@pytest.mark.pitfall(36)
 @pytest.mark.fault("left")
 def test_the_upstream_is_closed_after_the_first_ping(proxies, transport, raw):
     pace = {"CLAUDE_PROXY_HOLD_SECONDS": "0.1", "CLAUDE_PROXY_PING_SECONDS": "0.1"}

@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.faults.page import PAGE, claimed_in, claims, written
+from tests.faults.page import PAGE, written
 from tests.faults.table import ROWS
+from tests.marks import claimed_in, claims
 
-CLAIMS = claims()
+CLAIMS = claims("fault")
 
 
 @pytest.mark.parametrize("id", [row.id for row in ROWS])
@@ -37,4 +38,4 @@ def test_the_page_holds_the_table():
     ],
 )
 def test_claims_are_found(source, ids):
-    assert list(claimed_in(source)) == ids
+    assert list(claimed_in(source, "fault")) == ids

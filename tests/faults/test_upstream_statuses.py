@@ -46,6 +46,7 @@ STATUSES = {
 }
 
 
+@pytest.mark.pitfall(35)
 @pytest.mark.fault("status")
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_refusal_keeps_its_status_after_one_attempt(proxy, stream, status):
@@ -58,6 +59,7 @@ def test_a_refusal_keeps_its_status_after_one_attempt(proxy, stream, status):
     assert "retry-after" not in answer.headers
 
 
+@pytest.mark.pitfall(35)
 @pytest.mark.fault("status")
 @pytest.mark.parametrize("status", [429, 503, 529])
 @pytest.mark.parametrize("value", ["7", "Wed, 21 Oct 2026 07:28:00 GMT", "0.5"])

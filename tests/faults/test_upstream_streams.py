@@ -28,6 +28,7 @@ def play(*items, close=LAST_CHUNK, pause=0.0):
     return act
 
 
+@pytest.mark.pitfall(4)
 @pytest.mark.fault("no-finish")
 @pytest.mark.parametrize("close", [LAST_CHUNK, b""], ids=["ended", "cut"])
 @pytest.mark.parametrize(
@@ -126,6 +127,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.pitfall(3)
 @pytest.mark.fault("garbage")
 @pytest.mark.parametrize("number", range(len(WRONG)))
 def test_whatever_is_wrong_the_grammar_holds(proxy, stream, number):
@@ -260,6 +262,7 @@ INTERLEAVED = [
 ]
 
 
+@pytest.mark.pitfall(1, 3)
 @pytest.mark.fault("interleaved")
 @pytest.mark.parametrize("together", [False, True], ids=["apart", "in one packet"])
 def test_interleaved_calls_come_one_after_the_other(proxy, stream, together):
@@ -292,6 +295,7 @@ def test_an_error_after_the_first_text_ends_the_stream(proxy, case):
     assert proxy.attempts == 1
 
 
+@pytest.mark.pitfall(8)
 @pytest.mark.fault("late-error", "status")
 @pytest.mark.parametrize("case", ERRORS)
 def test_an_error_before_the_first_text_has_a_status(proxy, stream, case):

@@ -34,6 +34,7 @@ SAMPLES = [
 ]
 
 
+@pytest.mark.pitfall(21)
 @pytest.mark.parametrize(("correction", "sentence"), SAMPLES, ids=lambda one: str(one)[:40])
 def test_a_correction_changes_its_field_and_says_so(correction, sentence):
     assert correction.legal

@@ -34,6 +34,7 @@ def found(error, profile):
     return None if finding is None else tuple((c.field, c.value) for c in finding.corrections)
 
 
+@pytest.mark.pitfall(15, 17, 21)
 @pytest.mark.parametrize("wording", [*SEEN, *UNVERIFIED], ids=lambda wording: wording.source)
 def test_a_wording_is_understood(wording):
     error = refusal(wording.status, wording.body)

@@ -64,6 +64,7 @@ def test_marks_for_the_prompt_cache_go_to_claude_behind_openrouter():
         assert profile_for(base_url, model).cache_control == "drop"
 
 
+@pytest.mark.pitfall(34)
 @pytest.mark.parametrize(
     ("base_url", "model", "field"),
     [
@@ -243,6 +244,7 @@ def test_gpt_4o_has_its_cap_and_no_effort():
     assert profile.efforts == ()
 
 
+@pytest.mark.pitfall(17)
 @pytest.mark.parametrize("model", ["o3", "gpt-5", "gpt-5.2", "gpt-5.4"])
 def test_reasoning_models_take_no_temperature_and_no_max_tokens(model):
     profile = profile_for(OPENAI, model)
@@ -250,6 +252,7 @@ def test_reasoning_models_take_no_temperature_and_no_max_tokens(model):
     assert not profile.sampling and profile.max_stops == 0
 
 
+@pytest.mark.pitfall(18)
 def test_only_later_models_refuse_tools_with_effort():
     assert profile_for(OPENAI, "gpt-5.4").effort_with_tools == "none"
     assert profile_for(OPENAI, "gpt-5.2").effort_with_tools is None

@@ -60,11 +60,14 @@ def test_a_whole_answer_is_a_message(server, upstream):
     assert upstream.last.json["model"] == "gpt-4o-mini"
 
 
+@pytest.mark.pitfall(3, 7)
 def test_a_stream_has_the_legal_order(server, upstream):
     upstream.play(Reply(stream=TEXT))
     reply = ask(server().url, stream=True)
     assert reply.headers["content-type"].startswith("text/event-stream")
     assert reply.headers["cache-control"] == "no-cache"
+    assert reply.headers["x-accel-buffering"] == "no"
+    assert "content-encoding" not in reply.headers
     assert kinds(reply) == [
         "message_start",
         "content_block_start",
@@ -107,6 +110,7 @@ def test_clients_reach_the_endpoint_by_their_usual_detours(server, path):
     assert ask(server().url, path=path).status_code == 200
 
 
+@pytest.mark.pitfall(35)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("status", "type", "seen"),
@@ -176,6 +180,7 @@ def test_a_redirect_is_not_followed(server, upstream, stream):
     assert len(upstream.posts) == 1
 
 
+@pytest.mark.pitfall(31)
 @pytest.mark.parametrize("stream", [False, True])
 def test_context_overflow_is_told_in_claudes_words(server, upstream, stream):
     text = (
@@ -191,6 +196,7 @@ def test_context_overflow_is_told_in_claudes_words(server, upstream, stream):
     assert reply.json()["error"] == {"type": "invalid_request_error", "message": expected}
 
 
+@pytest.mark.pitfall(7, 8)
 def test_a_stream_that_fails_at_once_has_its_real_status(server, upstream):
     upstream.play(
         Reply(stream=[chunk(role="assistant"), {"error": {"message": "busy", "code": 429}}])
@@ -210,6 +216,7 @@ def test_an_error_after_text_is_an_event(server, upstream):
     assert "message_stop" not in kinds(reply)
 
 
+@pytest.mark.pitfall(4)
 @pytest.mark.parametrize("end", ["complete", "cut"])
 def test_an_end_without_finish_reason_is_an_error(server, upstream, end):
     upstream.play(Reply(stream=[chunk(content="a"), 0.05], end=end))
@@ -231,6 +238,7 @@ def test_a_finished_stream_that_hangs_is_ended(server, upstream):
     assert upstream.last.wait_left()
 
 
+@pytest.mark.pitfall(7)
 def test_a_slow_start_gets_the_status_and_then_pings(server, upstream):
     upstream.play(Reply(stream=[0.9, *TEXT]))
     url = server(CLAUDE_PROXY_HOLD_SECONDS="0.2", CLAUDE_PROXY_PING_SECONDS="0.2").url
@@ -241,6 +249,7 @@ def test_a_slow_start_gets_the_status_and_then_pings(server, upstream):
     assert found[-1] == "message_stop"
 
 
+@pytest.mark.pitfall(7)
 def test_headers_that_come_late_are_covered_too(server, upstream):
     upstream.play(Reply(stream=TEXT, delay=30))
     url = server(CLAUDE_PROXY_HOLD_SECONDS="0.2", CLAUDE_PROXY_PING_SECONDS="0.2").url
@@ -264,6 +273,7 @@ def test_no_ping_while_the_stream_flows(server, upstream):
     assert "ping" not in kinds(reply)
 
 
+@pytest.mark.pitfall(7)
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_silent_upstream_is_given_up(server, upstream, stream):
     upstream.play(Reply(delay=30))
@@ -338,6 +348,7 @@ def test_a_custom_header_goes_upstream(server, upstream):
     assert upstream.last.headers["x-team"] == "blue"
 
 
+@pytest.mark.pitfall(20)
 def test_upstream_sees_only_what_it_needs(server, upstream):
     httpx.post(
         f"{server().url}/v1/messages",
@@ -349,6 +360,7 @@ def test_upstream_sees_only_what_it_needs(server, upstream):
     assert upstream.last.headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.pitfall(35)
 def test_rate_limit_headers_reach_the_client(server, upstream):
     upstream.play(Reply(completion("x"), headers={"x-ratelimit-remaining-requests": "9"}))
     assert ask(server().url).headers["x-ratelimit-remaining-requests"] == "9"

@@ -82,6 +82,7 @@ SHAPES = [
 
 
 class TestUpstreams:
+    @pytest.mark.pitfall(31)
     @pytest.mark.parametrize(("why", "path", "answer", "expected"), SHAPES)
     def test_its_own_counter_answers(self, server, upstream, lines, why, path, answer, expected):
         upstream.answer(only(path, Reply(answer)))
@@ -328,6 +329,7 @@ class TestLearning:
         eventually(lambda: count(url, messages=MESSAGES, tools=[], system="") != before, 3)
         return count(url, messages=MESSAGES, tools=[], system="")
 
+    @pytest.mark.pitfall(31)
     @pytest.mark.parametrize("stream", [False, True])
     def test_reported_tokens_correct_our_count(self, url, upstream, lines, stream):
         before = count(url, messages=MESSAGES, tools=[], system="")

@@ -39,6 +39,7 @@ def stream_body(**more):
     return json.dumps({**body, "messages": [{"role": "user", "content": "hi"}]}).encode()
 
 
+@pytest.mark.pitfall(20)
 @TRANSPORTS
 def test_the_request_arrives_as_the_same_bytes(native, upstream, transport):
     upstream.play(Reply(message()))
@@ -71,6 +72,7 @@ SENT = {
 }
 
 
+@pytest.mark.pitfall(20)
 def test_of_the_clients_headers_only_anthropics_arrive(native, upstream):
     upstream.play(Reply(message()))
     others = {
@@ -193,6 +195,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.pitfall(35)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: f"{error.status}")
 def test_errors_come_back_as_they_are(native, upstream, error, stream):

@@ -103,6 +103,7 @@ def test_claudes_names_are_its_own(api, asked, environ, got):
     assert json.loads(api.requests[-1].content)["model"] == got
 
 
+@pytest.mark.pitfall(12)
 def test_thinking_that_we_made_never_gets_there(api):
     ours = {"type": "thinking", "thinking": "hm", "signature": "cpx1:deepseek"}
     history = [
@@ -141,6 +142,7 @@ class Strict:
         return httpx.Response(200, content=message(), headers=JSON)
 
 
+@pytest.mark.pitfall(12)
 def test_a_refused_signature_is_one_more_attempt_without_thinking(api):
     api.answer = Strict()
     reply = talk(api, body={**BODY, "messages": TALK}, OPENAI_API_KEY=OWN)
@@ -152,6 +154,7 @@ def test_a_refused_signature_is_one_more_attempt_without_thinking(api):
     assert "messages.1.content.0=" in notes and "messages.1.content.1=" in notes
 
 
+@pytest.mark.pitfall(12)
 def test_a_refused_signature_is_not_tried_a_third_time(api):
     api.answer = Strict(always=True)
     reply = talk(api, body={**BODY, "messages": TALK}, OPENAI_API_KEY=OWN)
@@ -172,6 +175,7 @@ def test_other_refusals_keep_the_thinking(api):
     assert len(api.requests) == 1
 
 
+@pytest.mark.pitfall(12, 13)
 def test_an_open_turn_that_loses_its_thinking_goes_on_without(api):
     api.answer = Strict()
     call = {"type": "tool_use", "id": "t", "name": "n", "input": {}}

@@ -82,6 +82,7 @@ def test_silence_after_the_end_is_the_end(native, upstream):
     assert ask(live).content == b"".join(SAID)
 
 
+@pytest.mark.pitfall(7)
 @TRANSPORTS
 def test_silence_is_filled_between_events_only(native, upstream, transport):
     half = SAID[4][:30], SAID[4][30:]
@@ -147,6 +148,7 @@ PHASES = {
 }
 
 
+@pytest.mark.pitfall(36)
 @pytest.mark.fault("left")
 @TRANSPORTS
 @pytest.mark.parametrize("stream", [True, False])

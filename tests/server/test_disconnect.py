@@ -17,6 +17,7 @@ PHASES = {
 }
 
 
+@pytest.mark.pitfall(36)
 @pytest.mark.fault("left")
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("phase", PHASES)

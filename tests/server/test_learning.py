@@ -52,6 +52,7 @@ def has(name):
     return lambda body: name in body
 
 
+@pytest.mark.pitfall(17)
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_refused_field_is_corrected_once_and_then_known(server, upstream, stream):
     refusing(upstream, (has("max_tokens"), USE_OTHER))
@@ -89,6 +90,7 @@ def test_a_correction_is_of_one_model_and_upstream(server, upstream):
     ]
 
 
+@pytest.mark.pitfall(19)
 def test_a_limit_is_read_and_kept_under_the_users_own(server, upstream):
     limit = "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]"
     refusing(upstream, (lambda body: body["max_tokens"] > 8192, limit))
@@ -104,6 +106,7 @@ def test_a_limit_is_read_and_kept_under_the_users_own(server, upstream):
     assert [post.json["max_tokens"] for post in upstream.posts[3:]] == [10_000, 8192, 8192]
 
 
+@pytest.mark.pitfall(18)
 def test_tools_get_the_effort_that_is_accepted_with_them(server, upstream):
     says = (
         "Function tools with reasoning_effort are not supported for gpt-5.6 in "
@@ -121,6 +124,7 @@ def test_tools_get_the_effort_that_is_accepted_with_them(server, upstream):
     )
 
 
+@pytest.mark.pitfall(21)
 def test_everything_that_one_refusal_names_is_corrected_together(server, upstream):
     detail = [
         {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted"}

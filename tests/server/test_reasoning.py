@@ -96,6 +96,7 @@ class TestResponses:
         assert reply.status_code == 429
         assert reply.json()["error"]["type"] == "rate_limit_error"
 
+    @pytest.mark.pitfall(10)
     @pytest.mark.parametrize("drop", [False, True], ids=["kept", "dropped by the client"])
     def test_encrypted_reasoning_stands_before_its_call_again(self, server, upstream, drop):
         url = server(**RESPONSES).url
@@ -126,6 +127,7 @@ class TestResponses:
 
 
 class TestReasoningContent:
+    @pytest.mark.pitfall(10)
     @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
     @pytest.mark.parametrize("drop", [False, True], ids=["kept", "dropped by the client"])
     def test_it_goes_back_with_its_call(self, server, upstream, drop, stream):
@@ -175,6 +177,7 @@ AUTO = [
 ]
 
 
+@pytest.mark.pitfall(18)
 @pytest.mark.parametrize(("base_url", "model", "dialect"), AUTO)
 def test_auto_asks_in_responses_where_chat_forbids_tools_with_thinking(base_url, model, dialect):
     profile = profile_for(base_url, model)
@@ -198,6 +201,7 @@ def test_where_responses_are(base_url, version, url):
     assert wire.url == url
 
 
+@pytest.mark.pitfall(11)
 @pytest.mark.parametrize("drop", [False, True], ids=["kept", "dropped by the client"])
 def test_geminis_signature_stands_on_its_call_again(server, upstream, drop):
     url = server(CLAUDE_PROXY_BIG_MODEL="gemini-3-pro", CLAUDE_PROXY_PROFILE="gemini/3").url
@@ -211,6 +215,7 @@ def test_geminis_signature_stands_on_its_call_again(server, upstream, drop):
     assert assistant["tool_calls"][0]["extra_content"] == extra
 
 
+@pytest.mark.pitfall(16)
 @pytest.mark.parametrize("drop", [False, True], ids=["kept", "dropped by the client"])
 def test_openrouters_details_come_back_in_order(server, upstream, drop):
     url = server(CLAUDE_PROXY_BIG_MODEL="x/y", CLAUDE_PROXY_PROFILE="openrouter").url

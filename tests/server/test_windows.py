@@ -38,6 +38,7 @@ def listed(url):
     return httpx.get(f"{url}/v1/models?limit=1000", headers=ANTHROPIC).json()["data"]
 
 
+@pytest.mark.pitfall(19)
 def test_what_the_list_says_is_told_and_kept_to(server, upstream):
     upstream.models = [SMALL]
     url = server(**TINY).url
@@ -48,6 +49,7 @@ def test_what_the_list_says_is_told_and_kept_to(server, upstream):
     assert "max_tokens=clamped to 8192" in reply.headers["x-claude-proxy-notes"]
 
 
+@pytest.mark.pitfall(19, 32)
 def test_the_answer_is_cut_to_what_the_prompt_leaves(server, upstream):
     upstream.models = [SMALL]
     url = server(**TINY).url
@@ -86,6 +88,7 @@ class TestTruncation:
             lambda request: Reply(stream=events) if request.json.get("stream") else Reply(whole)
         )
 
+    @pytest.mark.pitfall(33)
     def test_is_told_as_overflow_where_that_is_wanted(self, server):
         reply = asked(server(CLAUDE_PROXY_TRUNCATED_PROMPTS="reject").url, words=10_000)
         error = reply.json()["error"]
@@ -102,6 +105,7 @@ class TestTruncation:
         assert len(upstream.posts) == 1
         assert asked(url, words=100).status_code == 200
 
+    @pytest.mark.pitfall(33)
     @pytest.mark.parametrize("stream", [False, True])
     def test_is_only_logged_otherwise(self, server, upstream, stream):
         url = server().url
@@ -125,6 +129,7 @@ class TestTruncation:
         assert len({post.json["max_tokens"] for post in upstream.posts}) == 1
 
 
+@pytest.mark.pitfall(31)
 @pytest.mark.parametrize("stream", [False, True])
 def test_scaled_counts(server, upstream, stream):
     upstream.models = [{"id": "tiny", "context_length": 50_000}]
@@ -150,6 +155,7 @@ def test_counted_tokens_are_scaled_too(server, upstream):
     assert counts[1] == 4 * counts[0] > 0
 
 
+@pytest.mark.pitfall(31)
 def test_a_client_that_is_run_gets_the_real_window(upstream, tmp_path):
     environ = {
         "OPENAI_BASE_URL": f"{upstream.url}/v1",

@@ -88,6 +88,7 @@ class TestDetails:
         assert message["reasoning_details"] == details
         assert "reasoning" not in message
 
+    @pytest.mark.pitfall(16)
     def test_pieces_of_a_stream_are_joined_by_index_and_format(self):
         content = streamed(
             OPENROUTER,
@@ -143,6 +144,7 @@ class TestDetails:
         content = whole(OPENROUTER, SEAL, content="Hi.", reasoning_details=details)
         assert kinds(content) == ["text"]
 
+    @pytest.mark.pitfall(16)
     @given(st.lists(st.sampled_from(ENTRIES), max_size=8))
     def test_a_stream_carries_all_text_and_data_in_order(self, details):
         deltas = [{"reasoning_details": [each]} for each in details]
@@ -160,6 +162,7 @@ class TestSignatures:
         assert first["extra_content"] == {"google": {"thought_signature": "s1"}}
         assert "extra_content" not in second
 
+    @pytest.mark.pitfall(11)
     def test_each_call_has_its_own(self):
         deltas = [{"tool_calls": [call(f"c{n}", f"s{n}", index=n)]} for n in range(3)]
         content = streamed(GEMINI, GEMINI_SEAL, *deltas)
@@ -167,6 +170,7 @@ class TestSignatures:
         signatures = [each["extra_content"]["google"]["thought_signature"] for each in back]
         assert signatures == ["s0", "s1", "s2"]
 
+    @pytest.mark.pitfall(11)
     def test_a_foreign_call_gets_the_documented_stand_in(self):
         content = [{"type": "tool_use", "id": "t", "name": "look", "input": {}}]
         [only] = sent_back(GEMINI, GEMINI_SEAL, content)["tool_calls"]

@@ -426,6 +426,7 @@ NOT_TOO_LONG = [
 ]
 
 
+@pytest.mark.pitfall(35)
 @pytest.mark.parametrize(("status", "ours", "type"), STATUSES)
 def test_status(status: int, ours: int, type: str) -> None:
     error = decode_error(status, b'{"error": {"message": "bad"}}')
@@ -462,6 +463,7 @@ def test_other_answers_of_minimax_are_no_errors(base: object) -> None:
     assert find_error({"choices": [], "base_resp": base}) is None
 
 
+@pytest.mark.pitfall(31)
 @pytest.mark.parametrize(
     ("text", "sentence"), [t[1:] for t in TOO_LONG], ids=[t[0] for t in TOO_LONG]
 )
@@ -518,6 +520,7 @@ def test_a_refused_key_is_not_tried_again(status: int) -> None:
     assert decode_error(status, b"").headers == {"x-should-retry": "false"}
 
 
+@pytest.mark.pitfall(35)
 @pytest.mark.parametrize("code", ["insufficient_quota", "billing_not_active", "1113"])
 @pytest.mark.parametrize("status", [400, 403, 429])
 def test_an_empty_account_is_not_tried_again(status: int, code: str) -> None:

@@ -97,6 +97,7 @@ def test_fold_of_the_stream_is_the_whole_answer(
     assert body == before
 
 
+@pytest.mark.pitfall(3)
 @law(st.lists(payloads, max_size=8), st.booleans(), seeds, few=300)
 def test_any_stream_is_legal_and_can_be_cut_anywhere(
     values: list[Json], done: bool, seed: int
@@ -119,6 +120,7 @@ def test_any_bytes_are_legal(before: bytes, after: bytes, seed: int) -> None:
     assert decode(cut(data, seed, 9)) == whole
 
 
+@pytest.mark.pitfall(1, 2)
 @law(st.lists(st.lists(pieces, min_size=1, max_size=2), max_size=8), few=300)
 def test_no_argument_text_is_lost(chunks: list[list[Json]]) -> None:
     """Each piece of marked text comes out in some block, whatever the ids and indexes say."""

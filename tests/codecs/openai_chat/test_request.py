@@ -107,6 +107,7 @@ def test_counting_requests_have_no_limit() -> None:
     assert chat == {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
+@pytest.mark.pitfall(24)
 def test_renamed_tools_are_restored_by_their_wire_name() -> None:
     request = decode_request(
         {
@@ -136,6 +137,7 @@ def test_many_tools_are_sent(count: int, name: str) -> None:
     assert len(chat["tools"]) == count
 
 
+@pytest.mark.pitfall(25)
 @pytest.mark.parametrize("name", ["openai/gpt-4o", "openai", "azure"])
 def test_more_tools_than_the_upstream_takes_are_refused(name: str) -> None:
     with pytest.raises(RequestError, match="takes 128 tools at most, and these are 129") as caught:
@@ -233,6 +235,7 @@ bodies = st.builds(
 profiles = st.sampled_from(PLAIN)
 
 
+@pytest.mark.pitfall(27)
 @settings(max_examples=300, deadline=None)
 @given(bodies, profiles)
 def test_any_conversation_keeps_the_rules(body: dict[str, Any], profile: Any) -> None:
@@ -242,6 +245,7 @@ def test_any_conversation_keeps_the_rules(body: dict[str, Any], profile: Any) ->
     assert body == before
 
 
+@pytest.mark.pitfall(27)
 @settings(max_examples=200, deadline=None)
 @given(bodies)
 def test_every_call_is_sent_once_and_under_its_own_name(body: dict[str, Any]) -> None:

@@ -74,6 +74,7 @@ GEMINI: list[tuple[str, Any, Any]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.pitfall(22)
 @pytest.mark.parametrize(
     ("schema", "expected"), [row[1:] for row in GEMINI], ids=[row[0] for row in GEMINI]
 )
@@ -88,6 +89,7 @@ def test_only_what_is_told_is_noted() -> None:
     assert in_dialect({"type": "string", "contentEncoding": "x"}, GEMINI_SCHEMA)[1] is True
 
 
+@pytest.mark.pitfall(22)
 def test_moonshot_has_types_in_branches() -> None:
     union = [{"minLength": 1}, {"type": "null"}, {"$ref": "#/$defs/A"}, True]
     schema = {"type": "string", "anyOf": union, "$defs": {"A": NUMBER}}
@@ -151,6 +153,7 @@ schemas = st.recursive(
 )
 
 
+@pytest.mark.pitfall(22)
 @given(st.dictionaries(keywords, schemas, max_size=5))
 def test_any_schema_gets_into_the_subset(schema: dict[str, Any]) -> None:
     before = copy.deepcopy(schema)

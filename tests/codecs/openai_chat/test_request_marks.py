@@ -41,6 +41,7 @@ def marks(chat: Json) -> int:
     return dumps(chat).count(b'"cache_control"')
 
 
+@pytest.mark.pitfall(34)
 def test_system_texts_are_parts_and_keep_their_marks() -> None:
     billing = "x-anthropic-billing-header: a\nOne."
     system = [text(billing, **CACHED), text("Two."), text("Three.", **CACHED)]

@@ -22,6 +22,7 @@ def test_only_plain_words_of_64_characters_fit(word: str, expected: bool) -> Non
     assert fits(word, 64) is expected
 
 
+@pytest.mark.pitfall(24)
 def test_a_stand_in_is_readable_and_has_the_hash_of_the_whole_name() -> None:
     first, second = shorten("n" * 70 + "a", 64), shorten("n" * 70 + "b", 64)
     assert first.startswith("n" * 55 + "_")
@@ -49,6 +50,7 @@ def test_stand_ins_that_hash_alike_stay_apart() -> None:
     assert len(set(wire_names(names, 2).values())) == 60
 
 
+@pytest.mark.pitfall(24)
 @given(st.lists(st.text(max_size=80)))
 def test_no_two_names_share_a_wire_name(names: list[str]) -> None:
     renamed = wire_names(names, 64)

@@ -52,6 +52,7 @@ MERGED: list[tuple[str, Any, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.pitfall(23)
 @pytest.mark.parametrize(
     ("schema", "expected"), [row[1:] for row in MERGED], ids=[row[0] for row in MERGED]
 )

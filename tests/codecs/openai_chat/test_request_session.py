@@ -20,6 +20,7 @@ def sent(body: dict[str, Any], field: Any, session: str = "") -> Any:
     return encode_request(decode_request(body), profile=profile, session=session).get(field)
 
 
+@pytest.mark.pitfall(34)
 @pytest.mark.parametrize("field", ["prompt_cache_key", "session_id"])
 def test_one_conversation_has_one_key(field: str) -> None:
     keys = {sent(step.body, field) for step in twenty_turns()}

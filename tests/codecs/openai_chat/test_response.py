@@ -83,6 +83,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.pitfall(8)
 @pytest.mark.parametrize(("body", "status", "message"), FAILURES)
 def test_errors_with_status_200_are_raised(body: Any, status: int, message: str) -> None:
     with pytest.raises(UpstreamError) as caught:

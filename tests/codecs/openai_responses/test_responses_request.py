@@ -89,6 +89,7 @@ def test_the_session_of_the_real_client_is_its_cache_key(body: dict[str, Any]) -
     assert session not in sent["user"]
 
 
+@pytest.mark.pitfall(15)
 def test_choices_that_the_upstream_does_not_have_are_replaced() -> None:
     tools = [{"name": name, "input_schema": {}} for name in ("Read", "Write")]
     body = {"model": "m", "max_tokens": 99, "system": "Be brief.", "tools": tools}
