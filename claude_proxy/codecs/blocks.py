@@ -41,12 +41,30 @@ class BlockWriter:
     """Content in, legal Messages events out. Mutable; one for each answer.
 
     `sign` is the signature that every thinking block gets before it closes, unless `signature`
-    gave it one, or what makes it; empty for none.
+    gave it one, or what makes it; empty for none. With `speak`, an answer that ends its turn with
+    nothing but thinking says it once more as its text.
     """
 
-    __slots__ = ("_id", "_index", "_model", "_open", "_sign", "_signed", "_started", "ended")
+    __slots__ = (
+        "_id",
+        "_index",
+        "_model",
+        "_open",
+        "_sign",
+        "_signed",
+        "_started",
+        "_thoughts",
+        "ended",
+    )
 
-    def __init__(self, message_id: str, model: str, *, sign: str | Callable[[], str] = "") -> None:
+    def __init__(
+        self,
+        message_id: str,
+        model: str,
+        *,
+        sign: str | Callable[[], str] = "",
+        speak: bool = False,
+    ) -> None:
         self._id = message_id
         self._model = model
         self._sign = sign
@@ -54,6 +72,8 @@ class BlockWriter:
         self._index = -1
         self._signed = False
         self._started = False
+        self._thoughts: list[str] | None = [] if speak else None
+        """What is said at the end as long as nothing else is; `None` for nothing."""
         self.ended = False
 
     def start(self) -> list[StreamEvent]:
@@ -84,6 +104,8 @@ class BlockWriter:
         events = [*self.start(), *self.stop()]
         self._index += 1
         self._open = block["type"]
+        if self._open != "thinking":
+            self._thoughts = None
         self._signed = False
         events.append({"type": "content_block_start", "index": self._index, "content_block": block})
         return events
@@ -105,6 +127,8 @@ class BlockWriter:
         events: list[StreamEvent] = []
         if self._open != "thinking":
             events = self.begin({"type": "thinking", "thinking": "", "signature": ""})
+        if self._thoughts is not None:
+            self._thoughts.append(text)
         return events + self._delta({"type": "thinking_delta", "thinking": text})
 
     def open_thinking(self) -> list[StreamEvent]:
@@ -151,7 +175,10 @@ class BlockWriter:
     ) -> list[StreamEvent]:
         if self.ended:
             return []
-        events = [*self.start(), *self.stop()]
+        events = self.start()
+        if self._thoughts and stop_reason == "end_turn":
+            events += self.text("".join(self._thoughts))
+        events += self.stop()
         self.ended = True
         events.append(
             {

@@ -167,6 +167,11 @@ class Profile:
     assistant message" (continue#11285); Moonshot (mastra#12592). "stand_in": the first call of a
     turn without a known signature gets the documented stand-in (Gemini 3; CLIProxyAPI PR#994)."""
 
+    only_reasoning: Literal["thinking", "text"] = "thinking"
+    """"text": an answer that ends its turn with nothing but reasoning says it again as its text.
+    Claude Code takes a turn without text and calls for the end of the work (claude-code#20222);
+    some models write their answer into their reasoning."""
+
     call_content: Literal["null", "empty"] = "null"
     """The content of an assistant message that holds nothing but calls. LM Studio and Ollama
     read a string more safely (unverified)."""

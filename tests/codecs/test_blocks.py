@@ -1,10 +1,13 @@
 """BlockWriter: legal events whatever is asked of it."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_proxy.codecs.blocks import BlockWriter, no_usage
+from claude_proxy.codecs.fold import MessageFold
 from claude_proxy.types.anthropic import StreamEvent
 
 
@@ -141,3 +144,35 @@ def test_nothing_comes_after_the_end(names: list[str], last: str) -> None:
     after = [event for name in [*names, *METHODS] for event in METHODS[name](writer)]
     assert writer.ended
     assert after == []
+
+
+def test_thinking_alone_is_said_again_where_that_is_wanted() -> None:
+    writer = BlockWriter("msg_1", "m", sign="s", speak=True)
+    events = [
+        *writer.thinking("a"),
+        *writer.thinking("b"),
+        *writer.end("end_turn", None, no_usage()),
+    ]
+    fold = MessageFold()
+    for event in events:
+        fold.feed(event)
+    assert fold.message["content"] == [
+        {"type": "thinking", "thinking": "ab", "signature": "s"},
+        {"type": "text", "text": "ab"},
+    ]
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "refusal"])
+def test_a_turn_that_was_cut_says_nothing_again(reason: Any) -> None:
+    writer = BlockWriter("msg_1", "m", speak=True)
+    writer.thinking("a")
+    assert "start" not in types(writer.end(reason, None, no_usage()))
+
+
+@pytest.mark.parametrize("name", ["text", "tool"])
+def test_a_turn_with_more_than_thinking_says_nothing_again(name: str) -> None:
+    writer = BlockWriter("msg_1", "m", speak=True)
+    writer.thinking("a")
+    METHODS[name](writer)
+    writer.thinking("b")
+    assert "start" not in types(writer.end("end_turn", None, no_usage()))

@@ -54,9 +54,9 @@ CALLS = (
     Row(
         4,
         "a turn ends without its tool being run, or a cut answer looks complete",
-        "a turn with a call is `tool_use`; an end without a finish reason is an error event",
-        missing="an answer of nothing but reasoning is passed on as such: no second try, no "
-        "reasoning in place of the text",
+        "a turn with a call is `tool_use`; an end without a finish reason is an error event; an "
+        "answer of nothing but reasoning may say it as its text",
+        '`only_reasoning = "text"` in a [profile](configuration.md)',
         golden=(
             f"{_CHAT}/stream/tool_finish_stop.txt",
             f"{_CHAT}/stream/no_finish_eof.txt",

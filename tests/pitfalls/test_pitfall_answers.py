@@ -1,10 +1,12 @@
 """Answers in the forms in which servers send them, whole and streamed."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from claude_proxy.codecs import openai_responses
 from claude_proxy.codecs.fold import MessageFold
 from claude_proxy.codecs.openai_chat import StreamDecoder, decode_response
 from claude_proxy.profiles import GENERIC
@@ -135,6 +137,30 @@ def test_a_turn_with_a_call_asks_for_its_result(finish: str) -> None:
 def test_an_answer_without_a_finish_reason_is_an_error(deltas: list[Any]) -> None:
     sent = [event["type"] for event in events(*deltas, finish=None)]
     assert sent[-1] == "error" and "message_stop" not in sent
+
+
+THOUGHT = {"type": "thinking", "thinking": "Yes."}
+
+
+@pytest.mark.pitfall(4)
+@pytest.mark.parametrize("said", ["thinking", "text"])
+def test_reasoning_alone_may_be_the_text(said: Any) -> None:
+    profile = replace(GENERIC, only_reasoning=said)
+    message = {"content": None, "reasoning_content": "Yes."}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    content: Any = decode_response({"choices": [choice]}, profile=profile, **KNOWN)["content"]
+    assert content[0].items() >= THOUGHT.items()
+    assert content[1:] == ([{"type": "text", "text": "Yes."}] if said == "text" else [])
+
+
+@pytest.mark.pitfall(4)
+def test_in_responses_too() -> None:
+    profile = replace(GENERIC, only_reasoning="text")
+    item = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "Yes."}]}
+    body = {"status": "completed", "output": [item]}
+    content: Any = openai_responses.decode_response(body, profile=profile, **KNOWN)["content"]
+    assert content[0].items() >= THOUGHT.items()
+    assert content[1:] == [{"type": "text", "text": "Yes."}]
 
 
 def whole(arguments: Any) -> Any:

@@ -78,7 +78,8 @@ class Answer:
         seal: Seal | None,
     ) -> None:
         self._attached = Attached(profile, seal)
-        self.writer = BlockWriter(id, model, sign=self._attached.sign)
+        speak = profile.only_reasoning == "text"
+        self.writer = BlockWriter(id, model, sign=self._attached.sign, speak=speak)
         prefix = f"toolu_{id.removeprefix('msg_')}_"
         self._turn = Turn(self.writer, call_prefix=prefix, tool_names=tool_names or {})
         self._meter = UsageMeter()

@@ -76,7 +76,8 @@ class Answer:
         seal: Seal | None,
     ) -> None:
         self._seal = seal or Seal.plain(profile.name)
-        self.writer = BlockWriter(id, model, sign=self._seal.sign())
+        speak = profile.only_reasoning == "text"
+        self.writer = BlockWriter(id, model, sign=self._seal.sign(), speak=speak)
         self._profile = profile
         prefix = f"toolu_{id.removeprefix('msg_')}_"
         self._order = Order(self.writer, prefix, tool_names or {})
