@@ -8,7 +8,7 @@ loses nothing: where the row's `prefer` is empty, `why` says what would be lost.
 Facts: the vendors' own pages where a row names one, else what their users report.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -63,6 +63,10 @@ class Native:
 
     drop_betas: tuple[str, ...] = ()
     """Globs of values of `anthropic-beta` that are refused; each is told."""
+
+    def without(self, field: str) -> "Native":
+        """The same, which refuses this field too."""
+        return replace(self, drop_fields=(*self.drop_fields, field))
 
     def prefers(self, model: str) -> bool:
         return any(fnmatchcase(model.lower(), glob) for glob in self.prefer)

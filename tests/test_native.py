@@ -121,3 +121,9 @@ def test_the_page_has_each_row():
         base = "as given" if row.path is None else f"`{row.path or '/'}`"
         preferred = ", ".join(f"`{glob}`" for glob in row.prefer) or "-"
         assert f"| {row.name} | {hosts} | {base} | {preferred} | {row.why} |" in page
+
+
+def test_a_field_more_that_is_refused():
+    row = NATIVES[-1].without("speed").without("container")
+    assert row.drop_fields == (*NATIVES[-1].drop_fields, "speed", "container")
+    assert (row.name, row.hosts) == (NATIVES[-1].name, NATIVES[-1].hosts)

@@ -76,8 +76,8 @@ class Plan(NamedTuple):
 
     route: Route
     passing: Pass
-    bare: bool = False
-    """Whether it is without the thinking of earlier turns."""
+    left_out: str = ""
+    """Of a second attempt: the field that it is without, or "signatures" for earlier thinking."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -117,13 +117,15 @@ def make_plan(services: Services, context: Context, call: Call, route: Route) ->
     return Plan(route, _retargeted(services, context, call, route, _PATH, optional=optional))
 
 
-def bare_plan(services: Services, context: Context, call: Call, plan: Plan) -> Plan | None:
-    """The same without all thinking of the history; None where that is no other request."""
+def second_plan(
+    services: Services, context: Context, call: Call, plan: Plan, part: str
+) -> Plan | None:
+    """The same without a part, as `Plan.left_out` names it; None where it would be the same."""
     optional = plan.passing.optional
-    passing = _retargeted(services, context, call, plan.route, _PATH, optional=optional, bare=True)
-    if passing.wire.body == plan.wire.body:
-        return None
-    return Plan(plan.route, passing, bare=True)
+    passing = _retargeted(
+        services, context, call, plan.route, _PATH, optional=optional, without=part
+    )
+    return None if passing.wire.body == plan.wire.body else Plan(plan.route, passing, part)
 
 
 def _retargeted(
@@ -134,16 +136,18 @@ def _retargeted(
     path: str,
     *,
     optional: bool,
-    bare: bool = False,
+    without: str = "",
 ) -> Pass:
     notes = Notes()
     upstream = services.upstreams[route.upstream]
+    bare = without == "signatures"
+    native = upstream.native.without(without) if without and not bare else upstream.native
     body = retarget(
         call.body,
         model=route.model,
         least=services.settings.min_tokens_limit if path == _PATH else None,
         most=services.settings.max_tokens_limit,
-        native=upstream.native,
+        native=native,
         on_drop=notes,
         bare=bare,
     )

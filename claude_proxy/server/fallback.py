@@ -19,9 +19,9 @@ from claude_proxy.server.correcting import Pupil
 from claude_proxy.server.direct import NotSpoken
 from claude_proxy.server.notes import shortened
 from claude_proxy.server.plans import Plan, make_plan
+from claude_proxy.server.refusals import accepted, refused
 from claude_proxy.server.services import Services
 from claude_proxy.server.summaries import prepare
-from claude_proxy.server.unsigned import unsigned
 
 _TOO_MANY = 429
 
@@ -43,6 +43,7 @@ async def reply(
         try:
             await plan.reply(services, context, receive, send)
             pupil.accepted(plan.route)
+            accepted(services, plan)
             return
         except NotSpoken as error:
             # Nothing failed: the same upstream is asked again, and from now on, in its other way.
@@ -51,7 +52,7 @@ async def reply(
         except ClaudeProxyError as error:
             # Where it went matters most when it failed there.
             error.headers = {**plan.headers, **error.headers}
-            again = pupil.refused(plan, error) or unsigned(services, context, call, plan, error)
+            again = pupil.refused(plan, error) or refused(services, context, call, plan, error)
             if again is not None:
                 forget_frames(error)
                 plan = again

@@ -28,6 +28,7 @@ VERSION = "2023-06-01"
 """Anthropic's `anthropic-version`, for clients that name none."""
 
 _MAX_URLS = 64
+_MAX_FIELDS = 32
 
 CHAT = "/chat/completions"
 _OPENAI, _AZURE = "api.openai.com", ".openai.azure.com"
@@ -96,6 +97,11 @@ class Upstream:
         self._urls: dict[str, str] = {}
         self._messages_urls: dict[tuple[str, str], str] = {}
         self._messages_base = urlsplit(messages_base(self.base_url))
+
+    def refuses(self, field: str) -> None:
+        """Remembers that requests in Messages go without this field."""
+        if len(self.native.drop_fields) < _MAX_FIELDS:
+            self.native = self.native.without(field)
 
     def dialect(self, model: str, profile: Profile) -> Dialect:
         """The language in which it is asked for a model."""

@@ -141,6 +141,7 @@ REASONING = (
         "a signature of another model or key makes Anthropic refuse the whole session",
         "ours and empty ones are left out there, Anthropic's stay as they are; if one is refused, "
         "the request goes once more without earlier thinking, and says so",
+        "`CLAUDE_PROXY_LEARNING`",
     ),
     Row(
         13,
@@ -200,8 +201,9 @@ PARAMETERS = (
         20,
         "a field that only Anthropic knows is refused",
         "translated requests never have one, nor its beta header; Messages passes both, but for "
-        "what the upstream's row says is refused",
-        missing="in Messages such a refusal is not learned: the client reads it",
+        "fields of which the upstream's row, or its refusal, says that it does not take them",
+        "`CLAUDE_PROXY_LEARNING`",
+        missing="a refused field within a tool or a message is not left out",
         golden=(f"{_CHAT}/request/dropped.json",),
     ),
     Row(

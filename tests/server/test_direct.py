@@ -502,3 +502,60 @@ def test_models_are_asked_beside_messages(native, upstream):
     assert "scripted-large" in ids
     assert upstream.requests[-1].path == "/anthropic/v1/models?limit=1000"
     assert upstream.requests[-1].headers["x-api-key"] == UPSTREAM_KEY
+
+
+def extra(field):
+    return refused(400, "invalid_request_error", f"{field}: Extra inputs are not permitted")
+
+
+def without(field):
+    """An upstream that takes everything but this field."""
+    name = f'"{field}"'.encode()
+    return lambda request: extra(field) if name in request.body else Reply(message())
+
+
+@pytest.mark.parametrize("before", ["", "ValidationException: "])
+def test_the_name_of_an_error_may_stand_before(native, upstream, before):
+    error = extra(f"{before}speed")
+    upstream.answer(lambda request: error if b'"speed"' in request.body else Reply(message()))
+    assert post(native(), stream_body(speed="fast")).status_code == 200
+
+
+@pytest.mark.pitfall(20)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refused_field_is_left_out_and_then_known(native, upstream, stream):
+    upstream.answer(without("context_management"))
+    url = native()
+    body = json.loads(stream_body(stream=stream, context_management={"edits": []}))
+    for posts in (2, 3):
+        reply = post(url, json.dumps(body).encode())
+        assert reply.status_code == 200 and len(upstream.posts) == posts
+        assert "context_management=" in reply.headers["x-claude-proxy-notes"]
+    del body["context_management"]
+    assert upstream.last.json == body
+
+
+@pytest.mark.parametrize(
+    "field", ["messages", "tools.0.custom.strict", "absent", "speed.type: unknown: 'speed"]
+)
+def test_what_cannot_be_left_out_is_one_attempt(native, upstream, field):
+    error = extra(field)
+    upstream.answer(lambda request: error)
+    reply = post(native(), stream_body(tools=[], stream=False, speed={"type": "x"}))
+    assert (reply.status_code, reply.content) == (400, error.body)
+    assert len(upstream.posts) == 1
+
+
+def test_what_did_not_help_is_not_remembered(native, upstream):
+    error = extra("speed")
+    upstream.answer(lambda request: error)
+    url = native()
+    for posts in (2, 4):
+        assert post(url, stream_body(speed="fast")).content == error.body
+        assert len(upstream.posts) == posts
+
+
+def test_without_learning_there_is_one_attempt(native, upstream):
+    upstream.answer(without("speed"))
+    reply = post(native(CLAUDE_PROXY_LEARNING="false"), stream_body(speed="fast"))
+    assert reply.status_code == 400 and len(upstream.posts) == 1

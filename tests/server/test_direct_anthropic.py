@@ -175,6 +175,20 @@ def test_other_refusals_keep_the_thinking(api):
     assert len(api.requests) == 1
 
 
+def test_anthropics_refusal_of_a_field_is_for_its_clients(api):
+    error = refused(400, "invalid_request_error", "speed: Extra inputs are not permitted")
+    api.answer = httpx.Response(400, content=error.body, headers=JSON)
+    reply = talk(api, body={**BODY, "speed": "fast"}, OPENAI_API_KEY=OWN)
+    assert (reply.content, len(api.requests)) == (error.body, 1)
+
+
+def test_without_learning_a_refused_signature_is_the_answer(api):
+    api.answer = Strict()
+    body = {**BODY, "messages": TALK}
+    reply = talk(api, body=body, OPENAI_API_KEY=OWN, CLAUDE_PROXY_LEARNING="false")
+    assert (reply.status_code, len(api.requests)) == (400, 1)
+
+
 @pytest.mark.pitfall(12, 13)
 def test_an_open_turn_that_loses_its_thinking_goes_on_without(api):
     api.answer = Strict()
