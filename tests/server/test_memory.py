@@ -98,7 +98,7 @@ def test_an_answered_request_holds_nothing(live: Live, case: str) -> None:
     upstream.play(reply)
     with httpx.Client() as client:
         client.post(f"{server.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
-        assert eventually(lambda: not held(), 2), held()
+        assert eventually(lambda: not held(), 30), held()
 
 
 DIRECT = {
@@ -135,7 +135,7 @@ def test_a_request_that_was_passed_on_holds_nothing(
     live[1].play(reply)
     with httpx.Client() as client:
         client.post(f"{passing.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
-        assert eventually(lambda: not held(), 2), held()
+        assert eventually(lambda: not held(), 30), held()
 
 
 @pytest.mark.fault("soak", "left")
@@ -147,7 +147,7 @@ def test_a_request_whose_client_left_holds_nothing(live: Live, stream: bool) -> 
     client = post(server.port, stream)
     assert upstream.wait_posts(1)
     client.close()
-    assert eventually(lambda: not held(), 2), held()
+    assert eventually(lambda: not held(), 30), held()
 
 
 @pytest.mark.fault("soak")
@@ -157,7 +157,7 @@ def test_a_bad_request_holds_nothing(live: Live, body: bytes) -> None:
         head = f"host: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
         client.sendall(f"POST /v1/messages HTTP/1.1\r\n{head}\r\n\r\n".encode() + body)
         assert client.recv(4096).startswith(b"HTTP/1.1 40")
-        assert eventually(lambda: not held(), 2), held()
+        assert eventually(lambda: not held(), 30), held()
 
 
 @pytest.mark.fault("soak", "fallback")
@@ -166,4 +166,4 @@ def test_a_request_that_fell_back_holds_nothing(server, upstream, live):
     own = server(CLAUDE_PROXY_FALLBACKS="scripted-small")
     answer = httpx.post(f"{own.url}/v1/messages", json=HELLO)
     assert answer.is_success and len(upstream.posts) == 2
-    assert eventually(lambda: not held(), 2), held()
+    assert eventually(lambda: not held(), 30), held()
