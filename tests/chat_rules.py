@@ -21,7 +21,11 @@ MESSAGE_FIELDS = {
     "assistant": {"role", "content", "tool_calls", "reasoning_content", "reasoning"},
     "tool": {"role", "content", "tool_call_id"},
 }
-PART_FIELDS = {"text": "text", "image_url": "image_url", "file": "file"}
+PART_FIELDS = {
+    **{"text": "text", "image_url": "image_url", "file": "file"},
+    "document_url": "document_url",  # Mistral's
+}
+VENDORS_PART_FIELDS = {"document_name"}
 WORD = re.compile(r"[a-zA-Z0-9_-]+")
 
 
@@ -92,7 +96,7 @@ def _content(message: dict[str, Any], place: str) -> Iterator[str]:
         yield f"{place}: only user messages have parts"
     for part in content or ():
         field = PART_FIELDS.get(part["type"])
-        if part.keys() != {"type", field} or not part[field]:
+        if part.keys() - VENDORS_PART_FIELDS != {"type", field} or not part[field]:
             yield f"{place}: bad part {part}"
 
 

@@ -112,7 +112,7 @@ WRONG_TABLES: list[tuple[Any, str]] = [
     ({"max_stops": True}, "max_stops must be a whole number, not True"),
     ({"context_window": "big"}, "context_window must be a whole number or false, not 'big'"),
     ({"sampling": "no"}, "sampling must be true or false, not 'no'"),
-    ({"pdf": "images"}, "pdf must be one of file, text, not 'images'"),
+    ({"pdf": "images"}, "pdf must be one of file, document_url, text, not 'images'"),
     ({"user_field": "id"}, "user_field must be user or false, not 'id'"),
     ({"efforts": ["loud"]}, "efforts must be a list of none, minimal, low, medium, high, xhigh"),
     ({"efforts": "low"}, "efforts must be a list of none"),

@@ -1,7 +1,9 @@
 """Mistral.
 
 Sources: https://docs.mistral.ai/capabilities/reasoning (2026-11); unknown fields are 422 there,
-also inside of messages (platform-docs-public#7, mistral-go PR#2).
+also inside of messages (platform-docs-public#7, mistral-go PR#2). PDFs: `DocumentURLChunk` of
+mistralai/client-python, https://docs.mistral.ai/studio/document-processing/document_qna (by way of
+laravel/ai PR#1017, 2026-09) and LibreChat PR#12144.
 """
 
 from dataclasses import replace
@@ -17,6 +19,7 @@ _MISTRAL = replace(
     tool_choices=("auto", "none", "required"),
     required_word="any",
     after_tool="assistant",
+    pdf="document_url",
     stream_usage=False,
     user_field=None,
     tool_id_length=9,
@@ -40,7 +43,7 @@ ROWS: tuple[ProfileRow, ...] = (
         hosts=_HOSTS,
     ),
     ProfileRow(
-        replace(_MISTRAL, name="mistral/codestral", vision="told"),
+        replace(_MISTRAL, name="mistral/codestral", vision="told", pdf="text"),
         models=("codestral*",),
         hosts=_HOSTS,
     ),

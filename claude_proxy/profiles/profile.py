@@ -187,8 +187,10 @@ class Profile:
     vision: Literal["seen", "told"] = "seen"
     """"told": the model has no eyes; it reads that there was an image."""
 
-    pdf: Literal["file", "text"] = "file"
-    """"file": PDFs go as `file` parts (OpenAI); "text": the model is told in words."""
+    pdf: Literal["file", "document_url", "text"] = "file"
+    """How PDFs are sent. "file": as `file` parts (OpenAI); "document_url": as Mistral's part of
+    that name, which answers 422 to the other (LibreChat PR#12144); "text": not as files: their
+    text is sent, or the model is told that there was one (docs/documents.md)."""
 
     strict_schemas: bool = True
     """Whether `strict` is understood on function tools and JSON schemas."""

@@ -20,7 +20,7 @@ CARRIED: Mapping[str, Renderer] = {
 }
 
 NO_OUTPUT = "(no output)"
-MEDIA_NAMES = {"image_url": "image", "file": "document"}
+MEDIA_NAMES = {"image_url": "image", "file": "document", "document_url": "document"}
 
 
 def render(block: Json, path: str, context: Context, *, media: bool) -> list[Part]:

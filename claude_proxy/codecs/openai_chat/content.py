@@ -1,8 +1,8 @@
 """Content blocks → parts of a chat message.
 
-A part is a text (`str`) or a media part (`{"type": "image_url" | "file", …}`); whoever builds the
-message decides how texts are joined. Where media cannot stand (`media=False`: in assistant,
-system and quoted text) a text says what is missing.
+A part is a text (`str`) or a media part (`{"type": "image_url" | "file" | "document_url", …}`);
+whoever builds the message decides how texts are joined. Where media cannot stand (`media=False`:
+in assistant, system and quoted text) a text says what is missing.
 """
 
 from collections.abc import Iterable
@@ -99,15 +99,18 @@ def _content_document(
 
 
 def _pdf(block: Json, source: Json, path: str, context: Context, media: bool) -> list[Part]:
-    if context.profile.pdf != "file" or not media:
+    form = context.profile.pdf
+    if form == "text" or not media:
         context.notes.drop(path, "a PDF cannot be sent here")
         return [_document(block, "[a PDF that cannot be shown to this model]")]
     title, about = block.get("title"), block.get("context")
     described = [f"Document: {title}"] if title else []
     described += [f"Context: {about}"] if about else []
-    file = {"filename": _pdf_name(title), "file_data": data_url(source, PDF)}
     texts: list[Part] = ["\n".join(described)] if described else []
-    return [*texts, {"type": "file", "file": file}]
+    name, url = _pdf_name(title), data_url(source, PDF)
+    if form == "document_url":
+        return [*texts, {"type": form, "document_url": url, "document_name": name}]
+    return [*texts, {"type": "file", "file": {"filename": name, "file_data": url}}]
 
 
 def _pdf_name(title: object) -> str:

@@ -146,6 +146,9 @@ def _part(part: Part) -> Json:
         return {"type": "input_text", "text": part}
     if part["type"] == "image_url":
         return {"type": "input_image", "detail": "auto", "image_url": part["image_url"]["url"]}
+    if part["type"] == "document_url":
+        named = {"filename": part["document_name"], "file_data": part["document_url"]}
+        return {"type": "input_file", **named}
     return {"type": "input_file", **part["file"]}
 
 
