@@ -17,6 +17,7 @@ from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from claude_proxy.codecs.pdfs import Reading
 from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
 from claude_proxy.server.metrics import Metrics
 from claude_proxy.server.notes import shortened
@@ -52,6 +53,9 @@ class Context:
     """For the metrics: the error's type, whose side it is on, and the limit that was hit."""
     first_at: float = 0.0
     """When a stream's first content left, by the monotonic clock; 0 while it has not."""
+    pdfs: dict[str, Reading] | None = None
+    """Of this request, what was read of those that are not sent as files, by their base64; None
+    where there are none."""
     shown_id: str = ""
     """The answer's `request-id`, if it is not ours."""
     _keys: list[str] | None = None

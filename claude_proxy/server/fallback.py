@@ -18,6 +18,7 @@ from claude_proxy.server.context import Context
 from claude_proxy.server.correcting import Pupil
 from claude_proxy.server.direct import NotSpoken
 from claude_proxy.server.notes import shortened
+from claude_proxy.server.pdf import documents
 from claude_proxy.server.plans import Plan, make_plan
 from claude_proxy.server.refusals import accepted, refused
 from claude_proxy.server.services import Services
@@ -35,8 +36,9 @@ async def reply(
 
     A refusal that says how the request is to be corrected is answered by one corrected attempt.
     """
+    documents.refuse(services, call)
     await prepare(services, context, call)
-    plan: Plan = make_plan(services, context, call)
+    plan = await _plan(services, context, call, receive)
     others: Iterator[Route] | None = None
     pupil = Pupil(services, context, call)
     while True:
@@ -65,7 +67,14 @@ async def reply(
             _tell(context, plan.route, found, error)
             forget_frames(error)
             following = replace(found, reason=f"{found.reason} after {error.status}")
-        plan = make_plan(services, context, call, following)
+        plan = await _plan(services, context, call, receive, following)
+
+
+async def _plan(
+    services: Services, context: Context, call: Call, receive: Receive, route: Route | None = None
+) -> Plan:
+    await documents.prepare(services, context, call, receive, route)
+    return make_plan(services, context, call, route)
 
 
 def _translated(services: Services, route: Route) -> Route:

@@ -67,7 +67,7 @@ GAUGES: Mapping[str, str] = {
 }
 LIMITS = (
     *("body", "body_timeout", "concurrency", "connections", "entries"),
-    *("header_timeout", "headers", "rate_address", "rate_key"),
+    *("header_timeout", "headers", "pdfs", "rate_address", "rate_key"),
 )
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -22,6 +22,7 @@ from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.dialects import TRANSLATIONS
 from claude_proxy.server.notes import Notes, answer_headers, tell_learned
+from claude_proxy.server.pdf.documents import with_pdfs
 from claude_proxy.server.reading import (
     MAX_ANSWER_BYTES,
     MAX_ERROR_BYTES,
@@ -93,6 +94,7 @@ def make_plan(services: Services, context: Context, call: Call, route: Route) ->
     """Decodes and encodes. Raises what is wrong with the request, or its key."""
     notes = Notes()
     request = anthropic_messages.decode_request(call.body.whole, on_drop=notes)
+    request = with_pdfs(services, context, request, route, notes)
     if services.prompts is not None:
         request = services.prompts.shorten(request, notes, context.facts)
     outgoing: MessagesRequest = {**request, "model": route.model}

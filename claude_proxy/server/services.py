@@ -24,6 +24,8 @@ from claude_proxy.server.limits import build_rates
 from claude_proxy.server.metrics import Key, Metrics
 from claude_proxy.server.metrics_share import Share
 from claude_proxy.server.model_list import UpstreamModels
+from claude_proxy.server.pdf.process import Limits
+from claude_proxy.server.pdf.reader import PdfReader
 from claude_proxy.server.prompts import Prompts
 from claude_proxy.server.reasoning import Reasoning
 from claude_proxy.server.redact import Redactor
@@ -53,6 +55,7 @@ class Services:
         self.profiles = settings.profile_finder()
         self.windows = Windows(settings, changed=self._forget_routes)
         self.prompts = _prompts(settings)
+        self.pdfs = PdfReader(Limits(settings.pdf_max_characters))
         self.upstream_models = UpstreamModels(
             self.backend,
             self.upstream,
@@ -74,8 +77,7 @@ class Services:
             find_route=self.route,
             scale=self.windows.scale,
         )
-        self.in_flight = 0
-        self.streams = 0
+        self.in_flight = self.streams = 0
         self.drain = Drain()
         self.rates = build_rates(settings)
         self.metrics = Metrics(self, self._configured(), _share(settings))
@@ -198,6 +200,7 @@ class Services:
         self.metrics.close()
         if self.prompts is not None:
             await self.prompts.aclose()
+        await self.pdfs.aclose()
         await self.backend.aclose()
         if self.rates is not None:
             await self.rates.aclose()

@@ -14,6 +14,7 @@ from claude_proxy.server import direct, health, models, openapi
 from claude_proxy.server.body import read_call
 from claude_proxy.server.context import KEY, Context
 from claude_proxy.server.fallback import reply
+from claude_proxy.server.pdf import documents
 from claude_proxy.server.responses import send_bytes, send_json
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import ClientGone
@@ -57,9 +58,11 @@ async def count_tokens(
     with services.slot():
         limit = services.settings.max_body_bytes
         call = await read_call(context, scope, receive, limit=limit)
+        documents.refuse(services, call)
         if await direct.count_tokens(services, context, call, receive, send):
             return
-        count = await services.counting.count(context, call.body.whole)
+        body = await documents.for_counting(services, context, call, receive)
+        count = await services.counting.count(context, body)
     await send_json(send, 200, {"input_tokens": count})
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from claude_proxy.settings import learning as lessons
-from claude_proxy.settings import limits, parse, prompts
+from claude_proxy.settings import limits, parse, pdfs, prompts
 from claude_proxy.settings import profiles as own
 from claude_proxy.settings.fields import COUNT, Count, Key, Names, Text, Var
 from claude_proxy.settings.upstreams import NamedUpstream, Spoken, names, tables
@@ -172,5 +172,7 @@ class UpstreamSettings(BaseModel):
     reasoning_memory_bytes: limits.ReasoningMemory = 16_777_216
     prompt_compression: prompts.Compression = "none"
     prompt_max_system_tokens: prompts.MaxSystemTokens = 4096
+    pdf: pdfs.Pdf = "native"
+    pdf_max_characters: pdfs.MaxCharacters = 300_000
     learning: lessons.Learning = True
     learned_file: lessons.LearnedFile = None

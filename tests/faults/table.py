@@ -59,6 +59,11 @@ CLIENT = (
     Row("descriptors", "all descriptors used up", "serves again after they leave"),
     Row("crowd", "more requests than allowed at a time", "429 before any stream starts"),
     Row("rate", "more requests than allowed per minute", "429 with `retry-after`"),
+    Row(
+        "pdf",
+        "a PDF that is broken, locked, endless or a bomb",
+        "read in a process of its own, within limits; the model is told",
+    ),
     Row("blocking", "bodies of 8 MB", "others are served meanwhile"),
     Row("stuck-neighbor", "one stuck stream", "60 others start at once"),
 )

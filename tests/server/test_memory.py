@@ -7,6 +7,7 @@ keep bodies of megabytes, each of them only a handful of objects to it.
 import gc
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from claude_proxy.server.pipeline import Plan, Relay
 from claude_proxy.server.watch import Watch
 from tests.conftest import LiveServer, running, settings_for
 from tests.messages_upstream import message, refused, said
+from tests.pdf_files import block, pdf, slow_pdf
 from tests.process import HELLO, post
 from tests.server.test_disconnect import FIRST
 from tests.upstream import (
@@ -99,6 +101,32 @@ def test_an_answered_request_holds_nothing(live: Live, case: str) -> None:
     with httpx.Client() as client:
         client.post(f"{server.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
         assert eventually(lambda: not held(), 30), held()
+
+
+PDFS = {
+    "read": lambda: pdf("a"),
+    "broken": lambda: b"%PDF-",
+    "left before it is read": slow_pdf,
+}
+
+
+@pytest.fixture(scope="module")
+def texting(live: Live) -> Iterator[LiveServer]:
+    """Another server, whose upstream gets PDFs as text."""
+    with running(settings_for(live[1], CLAUDE_PROXY_PROFILE="generic")) as started:
+        yield started
+
+
+@pytest.mark.fault("soak")
+@pytest.mark.parametrize("case", PDFS)
+def test_a_request_with_a_pdf_holds_nothing(live: Live, texting: LiveServer, case: str) -> None:
+    live[1].play(Reply(completion("a")))
+    asked = {**HELLO, "messages": [{"role": "user", "content": [block(PDFS[case]())]}]}
+    leaves = case == "left before it is read"
+    with httpx.Client() as client:
+        with suppress(httpx.ReadTimeout):
+            client.post(f"{texting.url}/v1/messages", json=asked, timeout=1 if leaves else 60)
+        assert eventually(lambda: not held(), 20), held()
 
 
 DIRECT = {
