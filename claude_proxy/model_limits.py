@@ -4,7 +4,7 @@ Every server names these differently, and most name none. Pure: entries of a mod
 changed profiles and requests out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -43,6 +43,9 @@ IMAGE_FIELDS: tuple[_Path, ...] = (
     ("capabilities", "vision"),  # Mistral
 )
 _MODALITIES: tuple[_Path, ...] = (("architecture", "input_modalities"), ("input_modalities",))
+_PARAMETERS = "supported_parameters"
+"""OpenRouter's list of what a model's servers take."""
+_REASONING = frozenset({"reasoning", "include_reasoning", "reasoning_effort"})
 _MOST = 100_000_000
 """Larger numbers are no token counts."""
 
@@ -55,6 +58,8 @@ class Limits(NamedTuple):
     output: int | None = None
     """Most tokens of one answer."""
     images: bool | None = None
+    parameters: frozenset[str] | None = None
+    """The fields of a request that it takes."""
 
 
 def limits_of(entry: Json) -> Limits:
@@ -63,7 +68,7 @@ def limits_of(entry: Json) -> Limits:
     output = next(_counts(entry, OUTPUT_FIELDS), None)
     if window is not None and output is not None and output >= window:
         output = None  # The window once more: no limit of answers.
-    return Limits(window, output, _images(entry))
+    return Limits(window, output, _images(entry), _parameters(entry))
 
 
 def limits_by_model(entries: list[Json]) -> Mapping[str, Limits]:
@@ -72,13 +77,53 @@ def limits_by_model(entries: list[Json]) -> Mapping[str, Limits]:
     return {model: limits for model, limits in found.items() if limits != Limits()}
 
 
-def within(profile: Profile, limits: Limits) -> Profile:
-    """The profile with what the upstream itself says, which is better than what we assume."""
-    if limits.window is not None:
-        profile = replace(profile, context_window=limits.window)
-    if limits.output is not None:
-        profile = replace(profile, max_output_tokens=limits.output, cap_assumed=False)
-    return profile
+def within(profile: Profile, limits: Limits, own: Container[str] = ()) -> Profile:
+    """The profile with what the upstream itself says, which is better than what we assume.
+
+    `own`: the fields that the user has set himself, which stay as they are.
+    """
+    said = {**_numbers(limits), **_abilities(profile, limits)}
+    changes = {name: value for name, value in said.items() if name not in own}
+    return replace(profile, **changes) if changes else profile
+
+
+def _numbers(limits: Limits) -> Json:
+    window = {} if limits.window is None else {"context_window": limits.window}
+    if limits.output is None:
+        return window
+    return {**window, "max_output_tokens": limits.output, "cap_assumed": False}
+
+
+def _abilities(profile: Profile, limits: Limits) -> Json:
+    """Fields of the profile that are other than the list says. What a model may get besides is
+    not told by the list: it only ever takes away, but for eyes.
+
+    Tools are never taken away: without them it would be another request, and the upstream says
+    best that there is nobody for them.
+    """
+    found: Json = {}
+    if limits.images is not None:
+        found["vision"] = "seen" if limits.images else "told"
+    taken = limits.parameters
+    if taken is None:
+        return found
+    if "temperature" not in taken:
+        found["sampling"] = False
+    if "top_k" not in taken:
+        found["top_k"] = False
+    if "stop" not in taken:
+        found["max_stops"] = 0
+    if "parallel_tool_calls" not in taken:
+        found["parallel_calls_field"] = False
+    if "tools" in taken and "tool_choice" not in taken:
+        found["tool_choices"] = ("auto",)
+    if taken.isdisjoint(_REASONING):
+        found |= {"thinking": "effort", "efforts": (), "budget_in": None}
+    if "structured_outputs" not in taken and profile.response_format == "json_schema":
+        found["response_format"] = "json_object"
+    if "response_format" not in taken and "structured_outputs" not in taken:
+        found["response_format"] = "told"
+    return found
 
 
 def _counts(entry: Json, paths: tuple[_Path, ...]) -> Iterator[int]:
@@ -100,6 +145,15 @@ def _images(entry: Json) -> bool | None:
         if isinstance(value, list) and value:
             return "image" in value
     return None
+
+
+def _parameters(entry: Json) -> frozenset[str] | None:
+    """None for a list that does not even know the length of an answer: it is of something else."""
+    listed = entry.get(_PARAMETERS)
+    if not isinstance(listed, list):
+        return None
+    names = frozenset(name for name in listed if isinstance(name, str))
+    return None if names.isdisjoint(("max_tokens", "max_completion_tokens")) else names
 
 
 def _at(entry: object, path: _Path) -> object:

@@ -58,8 +58,12 @@ class Native:
     lists: bool = False
     """Whether `/v1/models` beside it lists models in Anthropic's shape."""
 
+    history_thinking: Literal["sent", "dropped"] = "sent"
+    """"dropped": no thinking block of the history is sent, whoever made it; each is told."""
+
     drop_fields: tuple[str, ...] = ()
-    """Top-level fields that are refused ("Extra inputs are not permitted"); each is told."""
+    """Fields that are refused ("Extra inputs are not permitted"), top-level or as dotted paths,
+    on which lists stand for each of their entries; each is told."""
 
     drop_betas: tuple[str, ...] = ()
     """Globs of values of `anthropic-beta` that are refused; each is told."""

@@ -59,6 +59,12 @@ class ProfileFinder:
         self._own = own
         self._named = named
 
+    def own_fields(self, upstream: str, base_url: str, model: str) -> frozenset[str]:
+        """The fields of `find`'s profile that the user has set himself."""
+        found = [own for own in self._own.values() if own.is_for(base_url, model)]
+        named = self._own.get(self._named.get(upstream, ""))
+        return frozenset(name for own in (*found, named) if own for name in own.changes)
+
     def find(self, upstream: str, base_url: str, model: str) -> Profile:
         changes: dict[str, Any] = {}
         for own in self._own.values():

@@ -14,7 +14,7 @@ FIELDS = {
     *("temperature", "top_p", "top_k", "reasoning_effort"),
 }
 SWITCHES = {"thinking", "enable_thinking", "reasoning", "chat_template_kwargs"}
-VENDORS_FIELDS = {*SWITCHES, "thinking_budget", "reasoning_format", "tool_stream"}
+VENDORS_FIELDS = {*SWITCHES, "thinking_budget", "reasoning_format", "tool_stream", "extra_body"}
 MESSAGE_FIELDS = {
     "system": {"role", "content"},
     "user": {"role", "content"},
@@ -38,7 +38,7 @@ def _fields(body: dict[str, Any]) -> Iterator[str]:
     yield from (f"unknown field {name}" for name in body.keys() - FIELDS - VENDORS_FIELDS)
     if len(SWITCHES & body.keys()) > 1:
         yield "two ways to turn reasoning on"
-    if "reasoning" in body and "reasoning_effort" in body:
+    if body.keys() & {"reasoning", "extra_body"} and "reasoning_effort" in body:
         yield "two levels of reasoning"
     yield from (f"{name} is null" for name, value in body.items() if value is None)
     if "max_tokens" in body and "max_completion_tokens" in body:

@@ -1,5 +1,7 @@
 """Windows and caps: what model lists say of them, and what requests make of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from claude_proxy import model_limits
@@ -241,3 +243,68 @@ def test_scaled_counts_fill_the_clients_window_as_they_fill_the_real_one():
 @pytest.mark.parametrize("window", [None, CLIENT_WINDOW, 1_000_000])
 def test_other_windows_are_not_scaled(window):
     assert scaled(USAGE, within(GENERIC, Limits(window=window))) is USAGE
+
+
+TAKES = ["max_tokens", "temperature", "top_k", "stop", "tools", "tool_choice", "reasoning"]
+ALL = frozenset({*TAKES, "parallel_tool_calls", "structured_outputs", "response_format"})
+ROUTED = profile_for("https://openrouter.ai/api/v1", "qwen/qwen3")
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (TAKES, frozenset(TAKES)),
+        ([*TAKES, 3, None], frozenset(TAKES)),
+        ([], None),
+        (None, None),
+        ("max_tokens", None),
+        ({"max_tokens": True}, None),
+        # A list of something else.
+        (["voice", "speed"], None),
+    ],
+)
+def test_the_parameters_that_a_list_names(listed, expected):
+    assert limits_of({"supported_parameters": listed}).parameters == expected
+
+
+# What the list lacks, and what is not sent then.
+LACKS = [
+    ((), {}),
+    (("temperature",), {"sampling": False}),
+    (("top_k",), {"top_k": False}),
+    (("stop",), {"max_stops": 0}),
+    (("parallel_tool_calls",), {"parallel_calls_field": False}),
+    (("tool_choice",), {"tool_choices": ("auto",)}),
+    (("tools", "tool_choice"), {}),
+    (("reasoning",), {"thinking": "effort", "efforts": (), "budget_in": None}),
+    (("structured_outputs",), {"response_format": "json_object"}),
+    (("response_format",), {}),
+    (("structured_outputs", "response_format"), {"response_format": "told"}),
+]
+
+
+@pytest.mark.parametrize(("lacking", "changes"), LACKS)
+def test_what_the_list_does_not_name_is_not_sent(lacking, changes):
+    limits = Limits(parameters=ALL - {*lacking})
+    assert within(ROUTED, limits) == replace(ROUTED, **changes)
+
+
+def test_a_weaker_form_of_the_answer_stays():
+    weak = replace(ROUTED, response_format="told")
+    assert within(weak, Limits(parameters=ALL - {"structured_outputs"})) == weak
+
+
+def test_the_list_knows_who_has_eyes():
+    blind = replace(ROUTED, vision="told")
+    assert within(ROUTED, Limits(images=False)) == blind
+    assert within(blind, Limits(images=True)) == ROUTED
+    assert within(blind, Limits()) is blind
+
+
+def test_what_the_user_says_himself_stays():
+    limits = Limits(1_000, 100, False, frozenset({"max_tokens"}))
+    own = {"vision", "context_window", "response_format"}
+    changed = within(ROUTED, limits, own)
+    assert changed.vision == "seen" and changed.response_format == "json_schema"
+    assert changed.context_window == ROUTED.context_window
+    assert changed.max_output_tokens == 100 and not changed.sampling

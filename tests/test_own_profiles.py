@@ -91,3 +91,15 @@ def test_every_name_is_known() -> None:
 def test_what_a_table_says_can_be_shown() -> None:
     own = OwnProfile({"max_stops": 1, "efforts": ("low",)}, base="openai", hosts=("a",))
     assert own.said == {"base": "openai", "hosts": ["a"], "max_stops": 1, "efforts": "('low',)"}
+
+
+def test_the_fields_that_the_user_has_set_are_known() -> None:
+    own = {
+        "here": OwnProfile({"vision": "told"}, models=(MODEL.lower(),)),
+        "there": OwnProfile({"top_k": True}, models=("another",)),
+        "mine": OwnProfile({"max_stops": 0}),
+    }
+    finder = ProfileFinder(own, {"default": "mine"})
+    assert finder.own_fields("default", "http://x/v1", MODEL) == {"vision", "max_stops"}
+    assert finder.own_fields("other", "http://x/v1", MODEL) == {"vision"}
+    assert ProfileFinder().own_fields("default", "http://x/v1", MODEL) == frozenset()

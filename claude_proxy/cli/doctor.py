@@ -84,16 +84,13 @@ def _run(wish: "Wish", target: Path | None, options: dict[str, Any]) -> int:
     from claude_proxy.doctor.examination import Examination
     from claude_proxy.doctor.findings import Finding
     from claude_proxy.doctor.report import Lines, advice, as_json, failures, headings, summary
-    from claude_proxy.server.upstream import upstreams
-
-    base_url = upstreams(wish.settings)[wish.upstream].base_url
-    lines = Lines(headings(wish.models, base_url))
 
     def show(section: str, finding: Finding) -> None:
         if not options["json_out"]:
             _echo(lines.of(section, finding))
 
     done = Examination(wish, show)
+    lines = Lines(headings(wish.models, done))
     ready = asyncio.run(_examine(done, wish, options))
     written = _write(done, target) if target and done.models else None
     lost = _not_in_force(done, wish, options) if written and not options["output"] else []
@@ -116,18 +113,18 @@ async def _examine(done: "Examination", wish: "Wish", options: dict[str, Any]) -
     try:
         if not done.look():
             return False
-        if await done.reach() and not options["no_probes"] and _agreed(wish, options):
+        if await done.reach() and not options["no_probes"] and _agreed(done, wish, options):
             await done.probe()
         return True
     finally:
         await done.aclose()
 
 
-def _agreed(wish: "Wish", options: dict[str, Any]) -> bool:
+def _agreed(done: "Examination", wish: "Wish", options: dict[str, Any]) -> bool:
     """Says what it costs, and asks where a person sits."""
-    from claude_proxy.doctor.probes import CALLS, TOKENS_A_CALL
+    from claude_proxy.doctor.probes import TOKENS_A_CALL, calls_in
 
-    count = CALLS * len(wish.models)
+    count = sum(calls_in(done.dialect(model)) for model in wish.models)
     say(
         f"About {count} small calls ({', '.join(wish.models)}), some {count * TOKENS_A_CALL:,} "
         "tokens in all."

@@ -6,6 +6,7 @@ Pure like every codec.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,18 +14,24 @@ import msgspec
 
 from claude_proxy.codecs import OnDrop
 from claude_proxy.codecs.carry import MARK
-from claude_proxy.codecs.jsonio import Body, dumps, entries, members
+from claude_proxy.codecs.jsonio import Body, dumps, entries, members, raw_json
 from claude_proxy.native import Native
 
 _BLOCK = b'"thinking"'
 """Stands in every thinking block, and as a field beside the messages."""
 
-_KINDS = ("thinking", "redacted_thinking")
+_REDACTED = b'"redacted_thinking"'
 
 _UNSIGNED = "our own, without the upstream's signature"
-_BARE = "a signature in the thinking was refused"
 _REFUSED = "refused by this upstream"
+_BARE = "a signature in the thinking was refused"
+_NO_HISTORY = "thinking of earlier turns is not sent"
 _NEEDS_THINKING = "the last turn's thinking is not the upstream's own"
+_OFF_TOO = "it clears thinking, which is not sent"
+_CLEARS = "context_management"
+"""Clears old thinking, which is an error where thinking is off."""
+
+_THOUGHTS = ("thinking", "redacted_thinking")
 
 
 def retarget(
@@ -43,29 +50,78 @@ def retarget(
     `least` and `most` are the user's own bounds of `max_tokens`; `bare` leaves out all thinking of
     the history.
     """
-    head = body.some("model", "max_tokens", "thinking", *native.drop_fields)
+    if bare:
+        native = replace(native, history_thinking="dropped")
+    head = body.some("model", "max_tokens", "thinking")
     changes: dict[str, Any] = {} if head["model"] == model else {"model": model}
     asked = head.get("max_tokens")
     if type(asked) is int and (bound := _bounded(asked, least, most)) != asked:
         changes["max_tokens"] = bound
         on_drop("max_tokens", f"{asked} {'lowered' if bound < asked else 'raised'} to {bound}")
-    gone = [name for name in native.drop_fields if name in head]
-    for name in gone:
-        on_drop(name, _REFUSED)
-    messages = _history(body, native, bare)
-    found = _refused_thinking(messages, native, bare)
-    if not changes and not gone and not found:
+    messages = _history(body, native)
+    found = _refused_thinking(messages, native)
+    before = body.members() if native.drop_fields else {}
+    kept = _without_fields(before, native.drop_fields, on_drop)
+    if not changes and kept is before and not found:
         return body.raw
-    parts: dict[str, Any] = {**body.members(), **changes}
-    for index, block in found:
-        on_drop(f"messages.{index}.content.{block}", _BARE if bare else _UNSIGNED)
+    parts: dict[str, Any] = {**(kept or body.members()), **changes}
     if found:
+        _tell(found, native, bare, on_drop)
+        if "thinking" in parts and _needs_thinking(head.get("thinking"), messages, found):
+            parts["thinking"] = {"type": "disabled"}
+            on_drop("thinking", _NEEDS_THINKING)
+            if parts.pop(_CLEARS, None) is not None:
+                on_drop(_CLEARS, _NEEDS_THINKING)
         parts["messages"] = _without(parts["messages"], found)
-    if _needs_thinking(head.get("thinking"), messages, found):
-        parts["thinking"] = {"type": "disabled"}
-        on_drop("thinking", _NEEDS_THINKING)
-        gone += _cleared(parts, on_drop)
-    return dumps({name: part for name, part in parts.items() if name not in gone})
+    return dumps(parts)
+
+
+def _tell(found: Sequence[tuple[int, int]], native: Native, bare: bool, on_drop: OnDrop) -> None:
+    why = _NO_HISTORY if native.history_thinking == "dropped" else _UNSIGNED
+    for index, block in found:
+        on_drop(f"messages.{index}.content.{block}", _BARE if bare else why)
+
+
+Parts = Mapping[str, msgspec.Raw]
+
+
+def _without_fields(parts: Parts, paths: Sequence[str], on_drop: OnDrop) -> Parts:
+    """The members without what is at these paths; the same object where nothing is."""
+    for path in paths:
+        less = _less(parts, path.split("."))
+        if less is None:
+            continue
+        on_drop(path, _REFUSED)
+        parts = less
+        if path == "thinking" and _CLEARS in parts:
+            parts = {name: part for name, part in parts.items() if name != _CLEARS}
+            on_drop(_CLEARS, _OFF_TOO)
+    return parts
+
+
+def _less(parts: Parts, path: Sequence[str]) -> Parts | None:
+    """An object's members without what is at the path; None where there is nothing."""
+    name, rest = path[0], path[1:]
+    if name not in parts:
+        return None
+    if not rest:
+        return {other: part for other, part in parts.items() if other != name}
+    inner = _less_value(parts[name], rest)
+    return None if inner is None else {**parts, name: inner}
+
+
+def _less_value(value: msgspec.Raw, path: Sequence[str]) -> msgspec.Raw | None:
+    """The same for a value: of a list, all of its entries."""
+    start = bytes(value)[:1]
+    if start == b"{":
+        less = _less(members(bytes(value)), path)
+        return None if less is None else raw_json(less)
+    if start != b"[":
+        return None
+    found = [(each, _less_value(each, path)) for each in entries(value)]
+    if all(less is None for _, less in found):
+        return None
+    return raw_json([each if less is None else less for each, less in found])
 
 
 def kept_betas(value: str, native: Native, on_drop: OnDrop) -> str:
@@ -79,14 +135,6 @@ def kept_betas(value: str, native: Native, on_drop: OnDrop) -> str:
     return ",".join(name for name in names if name not in gone)
 
 
-def _cleared(parts: Mapping[str, Any], on_drop: OnDrop) -> Sequence[str]:
-    """Fields that clear old thinking, which is an error where thinking is off."""
-    if "context_management" not in parts:
-        return ()
-    on_drop("context_management", _NEEDS_THINKING)
-    return ("context_management",)
-
-
 def _bounded(asked: int, least: int | None, most: int | None) -> int:
     raised = asked if least is None else max(asked, least)
     return raised if most is None else min(raised, most)
@@ -96,33 +144,37 @@ Found = Sequence[tuple[int, int]]
 """Indexes of messages and of blocks in them."""
 
 
-def _history(body: Body, native: Native, bare: bool) -> list[Any]:
+def _history(body: Body, native: Native) -> list[Any]:
     """The messages, where some of them may have to change; most often none is even read."""
-    if not bare and (native.own_thinking == "keep" or _BLOCK not in body.raw):
+    everything = native.history_thinking == "dropped"
+    if native.own_thinking == "keep" and not everything:
         return []
-    if not bare and _BLOCK not in bytes(body.members().get("messages", b"")):
+    if _BLOCK not in body.raw and not (everything and _REDACTED in body.raw):
+        return []
+    said = bytes(body.members().get("messages", b""))
+    if _BLOCK not in said and not (everything and _REDACTED in said):
         return []
     messages = body.some("messages").get("messages")
     return messages if isinstance(messages, list) else []
 
 
-def _refused_thinking(messages: list[Any], native: Native, bare: bool) -> Found:
+def _refused_thinking(messages: list[Any], native: Native) -> Found:
     """Thinking blocks of the history that the upstream would answer with 400."""
     return [
         (index, at)
         for index, message in enumerate(messages)
         if isinstance(message, dict) and isinstance(message.get("content"), list)
         for at, block in enumerate(message["content"])
-        if isinstance(block, dict)
-        and block.get("type") in _KINDS
-        and (bare or _is_refused(block, native))
+        if isinstance(block, dict) and _is_refused(block, native)
     ]
 
 
 def _is_refused(block: Mapping[str, Any], native: Native) -> bool:
-    signature = block.get("signature")
-    if block["type"] != "thinking":
+    if native.history_thinking == "dropped":
+        return block.get("type") in _THOUGHTS
+    if block.get("type") != "thinking":
         return False
+    signature = block.get("signature")
     if isinstance(signature, str) and signature.startswith(MARK):
         return True
     # Clients send a block that came without a signature back with an empty one.

@@ -7,5 +7,12 @@ the server's affair (docs/learning.md).
 
 from claude_proxy.learning.correction import Correction, corrected
 from claude_proxy.learning.find import Finding, find_corrections
+from claude_proxy.learning.passed_rules import PASSED_RULES
 
-__all__ = ["Correction", "Finding", "corrected", "find_corrections"]
+__all__ = [
+    "PASSED_RULES",
+    "Correction",
+    "Finding",
+    "corrected",
+    "find_corrections",
+]

@@ -1,5 +1,6 @@
 """One thing about an upstream that its profile said wrong, as a value that can be kept."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from types import UnionType
@@ -15,12 +16,49 @@ DROPPABLE = frozenset(
     | {"stream_options", "parallel_tool_calls"}
     | {"reasoning_effort", "reasoning", "reasoning_format", "thinking", "enable_thinking"}
     | {"thinking_budget", "chat_template_kwargs", "tool_stream", "usage", "provider"}
+    | {"extra_body"}
 )
 """Top-level fields that a request may lose. Never the model, messages, tools or their choice:
 without those it would be another request. Nor `store`, which says that nothing is to be kept."""
 
+_MARKED = ("system", "tools", "messages.content")
+
+PASSED_PATHS = (
+    *("output_config.format", "output_config.effort", "output_config.task_budget"),
+    *("output_config", "thinking.display", "thinking", "context_management", "safeguards"),
+    *("temperature", "top_p", "top_k", "stop_sequences", "metadata", "service_tier"),
+    *("inference_geo", "speed", "output_format"),
+    *("tools.strict", "tools.defer_loading", "tools.input_examples"),
+    *("tools.eager_input_streaming", "tools.allowed_callers"),
+    *(f"{place}.cache_control.{part}" for part in ("scope", "ttl") for place in _MARKED),
+    *(f"{place}.cache_control" for place in _MARKED),
+    "cache_control",
+)
+"""The same for requests that are passed on in Messages, as paths (`Profile.without`); what is
+inside of others stands first."""
+
+KEYWORDS = frozenset(
+    {"$schema", "$id", "$anchor", "$comment", "$ref", "$defs", "definitions", "title", "examples"}
+    | {"default", "readOnly", "writeOnly", "deprecated", "nullable", "const", "enum", "format"}
+    | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    | {"minLength", "maxLength", "pattern", "contentEncoding", "contentMediaType"}
+    | {"minItems", "maxItems", "uniqueItems", "prefixItems", "additionalItems"}
+    | {"contains", "minContains", "maxContains", "unevaluatedItems", "unevaluatedProperties"}
+    | {"minProperties", "maxProperties", "additionalProperties", "patternProperties"}
+    | {"propertyNames", "dependentRequired", "dependentSchemas", "dependencies"}
+    | {"oneOf", "allOf", "not", "if", "then", "else"}
+)
+"""Keywords of JSON schema that can be left out. Never `type`, `properties`, `items`, `required`
+or `anyOf`: without those nothing is left that could be told."""
+
+_BETA = re.compile(r"[a-z0-9][a-z0-9-]{2,79}")
+
 LEAST_CAP = 256
 """A smaller limit of output tokens is no model's; some other number was read."""
+
+
+COLLECTED = frozenset({"without", "without_betas", "schema_without"})
+"""Fields of `Profile` to which each correction adds one thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +77,9 @@ class Correction:
 
     def apply(self, profile: Profile) -> Profile:
         value: Any = self.value
-        if self.field == "without":
-            return replace(profile, without=profile.without | {value})
+        if self.field in COLLECTED:
+            more: dict[str, Any] = {self.field: getattr(profile, self.field) | {value}}
+            return replace(profile, **more)
         if self.field == "max_output_tokens" and not profile.cap_assumed:
             value = min(value, profile.max_output_tokens or value)
         changed = {self.field: value, **_COMPANIONS.get((self.field, None), {})}
@@ -87,6 +126,10 @@ def _is_choice_of(*words: str) -> Callable[[Value], bool]:
     return lambda value: isinstance(value, tuple) and bool(value) and set(value) <= {*words}
 
 
+def _is_beta(value: Value) -> bool:
+    return isinstance(value, str) and _BETA.fullmatch(value) is not None
+
+
 def _fits(type_: Any, value: Value) -> bool:
     """Whether a field of this type can have the value; what is in a tuple was looked at."""
     origin, inner = get_origin(type_), get_args(type_)
@@ -102,7 +145,9 @@ def _fits(type_: Any, value: Value) -> bool:
 _TYPES: Mapping[str, Any] = {field.name: field.type for field in fields(Profile)}
 
 _LEGAL: Mapping[str, Callable[[Value], bool]] = {
-    "without": _is_one_of(*DROPPABLE),
+    "without": _is_one_of(*DROPPABLE, *PASSED_PATHS),
+    "without_betas": _is_beta,
+    "schema_without": _is_one_of(*KEYWORDS),
     "max_tokens_field": _is_one_of("max_tokens", "max_completion_tokens"),
     "max_output_tokens": _is_number(LEAST_CAP, 10_000_000),
     "max_stops": _is_number(0, 64),
@@ -141,6 +186,8 @@ _COMPANIONS: Mapping[tuple[str, str | None], Mapping[str, Any]] = {
 
 _SENTENCES: Mapping[str, str | Mapping[Value, str]] = {
     "without": "{} is not sent",
+    "without_betas": "the beta {} is not asked for",
+    "schema_without": "schemas have no {}",
     "max_tokens_field": "the limit of output tokens is sent as {}",
     "max_output_tokens": "at most {} output tokens",
     "max_stops": "at most {} stop sequences",

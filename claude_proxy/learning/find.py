@@ -1,12 +1,14 @@
 """An upstream's refusal → the corrections that it asks for, if its words are known."""
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from claude_proxy.errors import UpstreamError
 from claude_proxy.learning.correction import Correction
 from claude_proxy.learning.refusal import NEVER, NEVER_CODES, Refusal
-from claude_proxy.learning.rules import RULES, Rule
+from claude_proxy.learning.rule import Rule
+from claude_proxy.learning.rules import RULES
 from claude_proxy.profiles import Profile
 
 _SAID_LENGTH = 200
@@ -20,8 +22,12 @@ class Finding(NamedTuple):
     said: str
 
 
-def find_corrections(error: UpstreamError, profile: Profile) -> Finding | None:
+def find_corrections(
+    error: UpstreamError, profile: Profile, *, rules: Sequence[Rule] = RULES
+) -> Finding | None:
     """What `error` says is wrong with requests made by `profile`; None if it says nothing known.
+
+    `rules`: `PASSED_RULES` for requests that were passed on in Messages.
 
     Only refusals of the request's form: never a prompt that is too long, a key, a quota, a
     policy. The first rule that changes the profile wins; an upstream may name several fields in
@@ -30,7 +36,7 @@ def find_corrections(error: UpstreamError, profile: Profile) -> Finding | None:
     refusal = Refusal.of(error)
     if refusal is None or NEVER.search(refusal.text) or not error.codes.isdisjoint(NEVER_CODES):
         return None
-    for rule in RULES:
+    for rule in rules:
         if refusal.status in rule.statuses and (finding := _by(rule, refusal, profile)):
             return finding
     return None

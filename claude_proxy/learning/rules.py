@@ -6,42 +6,18 @@ upstream has refused a request.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import get_args
 
 from claude_proxy.learning.correction import Correction, Value
 from claude_proxy.learning.names import refused
 from claude_proxy.learning.refusal import Refusal
+from claude_proxy.learning.rule import TEMPLATE, Corrections, Make, Rule, rule
+from claude_proxy.learning.schema_rules import schema_rules
 from claude_proxy.profiles import Effort, Profile
 
-Corrections = tuple[Correction, ...]
-Make = Callable[[re.Match[str], Refusal, Profile], Corrections]
-
-_USUAL = frozenset({400, 422})
-_TEMPLATE = _USUAL | {502}
-"""Local servers answer 500, which is our 502, when the model's chat template refuses."""
-
-_IMAGES = _TEMPLATE | {404}
+_IMAGES = TEMPLATE | {404}
 """Routers say that they have nobody for images: 404."""
-
-_NAME = r"[`'\"]?([A-Za-z_][\w.\[\]]{0,79})[`'\"]?"
-_NUMBER = r"[`'\"]?(\d[\d,]{1,9})[`'\"]?"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One wording. `sources`: the threads or pages where it was seen."""
-
-    sources: str
-    pattern: re.Pattern[str]
-    make: Make
-    statuses: frozenset[int] = _USUAL
-
-
-def _rule(sources: str, pattern: str, make: Make, statuses: frozenset[int] = _USUAL) -> Rule:
-    text = pattern.replace("NAME", _NAME).replace("#", _NUMBER)
-    return Rule(sources, re.compile(text, re.IGNORECASE), make, statuses)
 
 
 def _always(field: str, value: Value) -> Make:
@@ -143,7 +119,7 @@ def _limits() -> Iterator[Rule]:
             0,
         ),
     ):
-        yield _rule(sources, pattern, _number("max_output_tokens", less))
+        yield rule(sources, pattern, _number("max_output_tokens", less))
 
 
 def _tool_choices() -> Iterator[Rule]:
@@ -161,13 +137,13 @@ def _tool_choices() -> Iterator[Rule]:
             r"(?:thinking mode|reasoner) does not support this tool_choice",
         ),
     ):
-        yield _rule(sources, pattern, _always("forced_choice", "plain"))
-    yield _rule(
+        yield rule(sources, pattern, _always("forced_choice", "plain"))
+    yield rule(
         "LM Studio: lmstudio-bug-tracker#670",
         r"Invalid tool_choice type: 'object'\. Supported string values: ([a-z, ]{1,60})",
         _choices,
     )
-    yield _rule(
+    yield rule(
         "Mistral: gpt-all-star#670, unverified",
         r"Input should be 'auto', 'none' or 'any'",
         _required_word,
@@ -176,18 +152,18 @@ def _tool_choices() -> Iterator[Rule]:
 
 def _calls() -> Iterator[Rule]:
     """Ids and names of calls, and where their results stand."""
-    yield _rule(
+    yield rule(
         "Mistral, oMLX: eca#233, ironclaw#1241, omlx PR#1997",
         r"Tool call id was .{1,120} but must be a-z, A-Z, 0-9, with a length of 9",
         _always("tool_ids", "alphanumeric"),
-        _TEMPLATE,
+        TEMPLATE,
     )
-    yield _rule(
+    yield rule(
         "Gemini: ida-pro-mcp#129",
         r"Invalid function name\. Must start with a letter or an underscore",
         _always("tool_name_start", "letter"),
     )
-    yield _rule(
+    yield rule(
         "Mistral: datapizza-ai#98, litellm#6323",
         r"Unexpected role 'user' after role 'tool'",
         _always("after_tool", "assistant"),
@@ -207,158 +183,165 @@ def _content() -> Iterator[Rule]:
         ("vLLM, unverified", r"At most 0 image\(s\) may be provided"),
         ("llama.cpp, unverified", r"image input is not supported"),
     ):
-        yield _rule(sources, pattern, _always("vision", "told"), _IMAGES)
+        yield rule(sources, pattern, _always("vision", "told"), _IMAGES)
     for sources, pattern in (
         ("DeepSeek: llm-exe#662, Vane#969", r"response_format type is unavailable now"),
         ("DeepSeek: litellm PR#31466", r"response_format\.type `?json_schema`? is unavailable"),
         ("LM Studio: ComfyUI-Lora-Manager#1033", r"'response_format\.type' must be 'json_schema'"),
         ("Groq, unverified", r"does not support response format `?json_schema"),
     ):
-        yield _rule(sources, pattern, _form)
+        yield rule(sources, pattern, _form)
+
+
+NAMED: tuple[tuple[str, str], ...] = (
+    # OpenAI, Azure: griptape#312, semantic-kernel#8189, Flowise#5046
+    ("OpenAI: Flowise#5046", r"(?:Unsupported|Unknown|Unrecognized) parameter: NAME"),
+    ("Azure: azure-sdk-for-net#45719", r"Unrecognized request arguments? supplied: NAME"),
+    ("xAI: uni-api#105", r"Argument not supported(?: on this model)?: NAME"),
+    ("xAI: litellm PR#16265", r"does not support (?:the )?parameter:? NAME"),
+    (
+        "Groq: jan#8136, claude-code-router PR#1204; Cerebras: kilocode#10375",
+        r"property NAME is unsupported",
+    ),
+    (
+        "Gemini: openhanako#394, SkyrimNet#77",
+        r'Unknown name \\?"(\w{1,60})\\?"(?: at \'\w{1,60}\')?: Cannot find field',
+    ),
+    ("xAI: litellm#6610", r"The NAME parameter is unsupported"),
+    ("serde and Go servers, unverified", r"unknown field:? NAME"),
+    ("zod servers, unverified", r"Unrecognized key(?:\(s\)|s)?(?: in object)?: NAME"),
+    ("JSON schema, unverified", r"Additional properties are not allowed \(NAME was unexpected"),
+    ("Python servers, unverified", r"unexpected keyword argument NAME"),
+    (
+        "any, unverified",
+        r"(?:parameter|field|argument) NAME is (?:not supported|unsupported|not allowed)",
+    ),
+    (
+        "any, unverified",
+        r"(?<![\w.])[`']([a-z_]{3,40})[`'] is not supported (?:with|by|for|on|in) th(?:is|e) ",
+    ),
+    ("Anthropic: claude-code#21612", r"([a-z_]{2,60}): Extra inputs are not permitted"),
+)
+"""Wordings that name a refused field, with where they were seen."""
 
 
 def _refused_names() -> Iterator[Rule]:
-    for sources, pattern in (
-        # OpenAI, Azure: griptape#312, semantic-kernel#8189, Flowise#5046
-        ("OpenAI: Flowise#5046", r"(?:Unsupported|Unknown|Unrecognized) parameter: NAME"),
-        ("Azure: azure-sdk-for-net#45719", r"Unrecognized request arguments? supplied: NAME"),
-        ("xAI: uni-api#105", r"Argument not supported(?: on this model)?: NAME"),
-        ("xAI: litellm PR#16265", r"does not support (?:the )?parameter:? NAME"),
-        (
-            "Groq: jan#8136, claude-code-router PR#1204; Cerebras: kilocode#10375",
-            r"property NAME is unsupported",
-        ),
-        (
-            "Gemini: openhanako#394, SkyrimNet#77",
-            r'Unknown name \\?"(\w{1,60})\\?"(?: at \'\w{1,60}\')?: Cannot find field',
-        ),
-        ("xAI: litellm#6610", r"The NAME parameter is unsupported"),
-        ("serde and Go servers, unverified", r"unknown field:? NAME"),
-        ("zod servers, unverified", r"Unrecognized key(?:\(s\)|s)?(?: in object)?: NAME"),
-        ("JSON schema, unverified", r"Additional properties are not allowed \(NAME was unexpected"),
-        ("Python servers, unverified", r"unexpected keyword argument NAME"),
-        (
-            "any, unverified",
-            r"(?:parameter|field|argument) NAME is (?:not supported|unsupported|not allowed)",
-        ),
-        (
-            "any, unverified",
-            r"(?<![\w.])[`']([a-z_]{3,40})[`'] is not supported (?:with|by|for|on|in) th(?:is|e) ",
-        ),
-        ("Anthropic: claude-code#21612", r"([a-z_]{2,60}): Extra inputs are not permitted"),
-    ):
-        yield _rule(sources, pattern, _named)
-    yield _rule(
+    for sources, pattern in NAMED:
+        yield rule(sources, pattern, _named)
+    yield rule(
         "Mistral: php-mistral#76, OpenHands-CLI#83", r"Extra inputs are not permitted", _placed
     )
 
 
+LIMITS: tuple[Rule, ...] = tuple(_limits())
+
 RULES: tuple[Rule, ...] = (
-    _rule(
+    rule(
         "OpenAI: openai-openapi#541, litellm PR#34569",
         r"Function tools with reasoning_effort are not supported",
         _always("effort_with_tools", "none"),
     ),
-    *_limits(),
+    *LIMITS,
     *_tool_choices(),
     *_calls(),
-    _rule(
+    rule(
         "OpenAI, Moonshot: opencode#4451, Kilo-Org/cloud PR#3807",
         r"effort'? (?:does not support|is not supported).{0,80}Supported values are:?([^.]{1,120})",
         _efforts,
     ),
-    _rule(
+    rule(
         "OpenAI: opencode#4451",
         r"is not supported with the .{1,80} model\. Supported values are:?([^.]{1,120})",
         _efforts_of_param,
     ),
-    _rule("Groq: pi#1745", r"effort`?'? must be one of:?([^.]{1,120})", _efforts),
-    _rule("Mistral, unverified", r"Input should be ([^.;]{1,120})", _efforts_of_param),
-    _rule(
+    rule("Groq: pi#1745", r"effort`?'? must be one of:?([^.]{1,120})", _efforts),
+    rule("Mistral, unverified", r"Input should be ([^.;]{1,120})", _efforts_of_param),
+    rule(
         "Ollama: ollama#12561",
         r"think value .{1,20} is not supported for this model",
         _always("without", "reasoning_effort"),
     ),
-    _rule(
+    rule(
         "Ollama, unverified",
         r"does not support thinking",
         _always("without", "reasoning_effort"),
     ),
-    _rule(
+    rule(
         "OpenAI: qwen-code#921, llmcomp#69",
         r"'(temperature|top_p)' does not support [\d.]{1,20} with this model",
         _named,
     ),
-    _rule(
+    rule(
         "Moonshot: CountBot#61, Kimi-K2#124",
         r"invalid (temperature|top_p): only [\d.]{1,8} is allowed",
         _named,
     ),
-    _rule(
+    rule(
         "Anthropic, unverified",
         r"`temperature` and `(top_p)` cannot both be specified",
         _named,
     ),
-    _rule(
+    rule(
         "OpenAI: continue#2461, Qwen-Agent#228",
         r"'stop': array too long\. Expected an array with maximum length (\d{1,2})\b",
         _number("max_stops"),
     ),
-    _rule(
+    rule(
         "Gemini: litellm#18921",
         r"number of stop_sequences must not exceed (\d{1,2})\b",
         _number("max_stops"),
     ),
-    _rule(
+    rule(
         "vLLM, oMLX, llama.cpp: Rapid-MLX#1543, llm_wiki#45, omlx#197, llama.cpp#27367",
         r"System message must be (?:at the beginning|the first)",
         _always("system_messages", "first"),
-        _TEMPLATE,
+        TEMPLATE,
     ),
-    _rule(
+    rule(
         "DeepSeek: openagent#2206, Clawith#570; Xiaomi: AutoGLM-GUI#396",
         r"reasoning_content`? in the thinking mode must be passed back",
         _always("reasoning_history", "reasoning_content"),
     ),
-    _rule(
+    rule(
         "Moonshot, SiliconFlow: kimi-agent-sdk#169, QwenPaw#433",
         r"thinking is enabled but reasoning_content is missing",
         _always("reasoning_history", "reasoning_content"),
     ),
-    _rule(
+    rule(
         "DeepSeek: continue#11285",
         r"Missing `?reasoning_content`? field in the assistant message",
         _always("reasoning_history", "reasoning_content"),
     ),
-    _rule(
+    rule(
         "Groq: vercel/ai PR#8057",
         r"messages\[?[.\dX]{1,6}\]?\.reasoning: reasoning is not supported with this model",
         _always("reasoning_history", "drop"),
     ),
-    _rule(
+    rule(
         "OpenAI, DeepSeek: ida-pro-mcp#129, novamira#12",
         r"tools\[\d{1,4}\]\.function\.name'?: string too long\. Expected a string with maximum"
         r" length (\d{2,3})\b",
         _number("tool_name_length"),
     ),
-    _rule(
+    rule(
         "DashScope: Qwen3-VL#2069",
         r"length of the tool name cannot exceed (\d{2,3})\b",
         _number("tool_name_length"),
     ),
-    _rule(
+    rule(
         "OpenAI: langmanus#119, camel#2215",
         r"(?:tool_calls\[\d{1,4}\]\.id|tool_call_id)'?: string too long\. Expected a string with"
         r" maximum length (\d{1,3})\b",
         _number("tool_id_length"),
     ),
     *_content(),
-    _rule(
+    *schema_rules(),
+    rule(
         "Moonshot: nanobot#3939",
         r"cannot specify both 'thinking' and 'reasoning_effort'",
         _always("level_and_switch", "either"),
     ),
-    _rule(
+    rule(
         "DashScope, ModelScope: langchain4j#3974, claude-code-router#948",
         r"enable_thinking must be set to false for non-streaming calls"
         r"|enable thinking can not be support when `?stream=False",

@@ -30,7 +30,12 @@ _GEMINI = replace(
 ROWS: tuple[ProfileRow, ...] = (
     # Only the smaller models of 2.5 can do without reasoning, and none of 3.
     ProfileRow(
-        replace(_GEMINI, name="gemini/2.5-pro", efforts=("minimal", "low", "medium", "high")),
+        replace(
+            _GEMINI,
+            name="gemini/2.5-pro",
+            efforts=("minimal", "low", "medium", "high"),
+            show_thoughts="thinking_budget",
+        ),
         models=("gemini-2.5-pro*",),
         hosts=_HOSTS,
     ),
@@ -41,12 +46,18 @@ ROWS: tuple[ProfileRow, ...] = (
             name="gemini/3",
             efforts=("minimal", "low", "medium", "high"),
             reasoning_missing="stand_in",
+            show_thoughts="thinking_level",
         ),
         models=("gemini-[3-9]*",),
         hosts=_HOSTS,
     ),
     ProfileRow(
-        replace(_GEMINI, name="gemini/2.5", efforts=("none", "minimal", "low", "medium", "high")),
+        replace(
+            _GEMINI,
+            name="gemini/2.5",
+            efforts=("none", "minimal", "low", "medium", "high"),
+            show_thoughts="thinking_budget",
+        ),
         models=("gemini-2.5*",),
         hosts=_HOSTS,
     ),

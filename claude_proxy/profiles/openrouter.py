@@ -1,7 +1,7 @@
 """OpenRouter, in front of the models of many vendors.
 
 Sources: https://openrouter.ai/docs/use-cases/reasoning-tokens (2026-11). Which of its models take
-which parameter is in its list of models, which is not read yet.
+which parameter is in its list of models (`model_limits`).
 """
 
 from dataclasses import replace

@@ -90,6 +90,11 @@ class Profile:
     """"either": level or budget take the place of the switch. Moonshot: "cannot specify both
     'thinking' and 'reasoning_effort'" (nanobot#3939); OpenRouter infers `enabled`."""
 
+    show_thoughts: Literal["thinking_budget", "thinking_level"] | None = None
+    """Gemini shows its thoughts only where `extra_body.google.thinking_config.include_thoughts`
+    asks for them. What says how much it thinks has to stand there too then, under this name: "can't
+    be used at the same time" as `reasoning_effort` (its page on the OpenAI API, 2026-11)."""
+
     effort_with_tools: Effort | None = None
     """The only effort that is accepted together with function tools on chat completions.
     gpt-5.4 and later answer 400 "Function tools with reasoning_effort are not supported …"
@@ -124,6 +129,11 @@ class Profile:
     "tool_choice specified is incompatible with thinking enabled" (oh-my-pi#1077); DeepSeek
     (awesome-deepseek-integration#606); DashScope: "does not support being set to required or
     object in thinking mode" (qwen-code#7659)."""
+
+    broken_calls: Literal["told", "repeated"] = "told"
+    """What happens when the server could not read the model's own tool call, and says so before
+    any of the answer: "repeated": the request is sent once more, as it was. Groq: 400
+    `tool_use_failed`, "Failed to call a function" (opencode#1018, smolagents#1119)."""
 
     parallel_calls_field: bool = True
     """Whether `parallel_tool_calls` is known. MiniMax and Ollama do not list it."""
@@ -202,6 +212,10 @@ class Profile:
     schema: SchemaDialect = ANY_SCHEMA
     """Which JSON schemas function parameters may have."""
 
+    schema_without: frozenset[str] = frozenset()
+    """Keywords that schemas do not have, whatever `schema` says: what an upstream has refused
+    (docs/learning.md). What they say is said otherwise, or told in descriptions."""
+
     stream_usage: bool = True
     """Whether `stream_options.include_usage` may be sent. Mistral: 422 (anon-kode#53); it always
     sends usage."""
@@ -254,7 +268,17 @@ class Profile:
 
     without: frozenset[str] = frozenset()
     """Top-level fields that are never sent, whatever else is said here: what an upstream has
-    refused, and no other field describes (docs/learning.md)."""
+    refused, and no other field describes (docs/learning.md). To upstreams that are asked in
+    Messages also fields inside of others, as `output_config.format`; `tools.strict` is that of
+    each tool ("Extra inputs are not permitted", litellm#26240, claude-code#51700)."""
+
+    without_betas: frozenset[str] = frozenset()
+    """Messages: values of the header `anthropic-beta` that are never sent, as globs. "Unexpected
+    value(s) `…` for the `anthropic-beta` header" (new-api#2975, zed#42715)."""
+
+    history_thinking: Literal["sent", "dropped"] = "sent"
+    """Messages: "dropped": no thinking of earlier turns is sent. Servers that check signatures
+    refuse those of another one: "Invalid `signature` in `thinking` block" (CLIProxyAPI#1584)."""
 
     token_counters: tuple[TokenCounter, ...] = ()
     """Endpoints that count a prompt's tokens, in the order in which they are asked; those that

@@ -27,9 +27,11 @@ from claude_proxy.errors import (
     UpstreamError,
     forget_frames,
 )
+from claude_proxy.native import Native
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
+from claude_proxy.server.described import described, most_tokens
 from claude_proxy.server.notes import Notes, answer_headers
 from claude_proxy.server.reading import (
     MAX_ANSWER_BYTES,
@@ -53,7 +55,7 @@ _PATH = "/v1/messages"
 _MODELS_PATH = "/v1/models"
 _MODELS_SECONDS = 2.0
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
-_NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
+NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
 
 
 class NotSpoken(UpstreamError):
@@ -141,24 +143,28 @@ def _retargeted(
     notes = Notes()
     upstream = services.upstreams[route.upstream]
     bare = without == "signatures"
-    native = upstream.native.without(without) if without and not bare else upstream.native
+    native = described(upstream.native, route.profile)
+    native = native.without(without) if without and not bare else native
+    for correction in route.trial:
+        notes("corrected", correction.sentence)
     body = retarget(
         call.body,
         model=route.model,
         least=services.settings.min_tokens_limit if path == _PATH else None,
-        most=services.settings.max_tokens_limit,
+        most=most_tokens(services.settings.max_tokens_limit, route),
         native=native,
         on_drop=notes,
         bare=bare,
     )
     stream = call.body.some("stream").get("stream") is True
-    wire = _wire(upstream, context, call, path, body, stream=stream, notes=notes)
+    wire = _wire(upstream, native, context, call, path, body, stream=stream, notes=notes)
     headers = answer_headers(route, notes, context.facts)
     return Pass(wire, headers, stream=stream, optional=optional)
 
 
 def _wire(
     upstream: Upstream,
+    native: Native,
     context: Context,
     call: Call,
     path: str,
@@ -169,7 +175,7 @@ def _wire(
 ) -> WireRequest:
     headers = {
         "accept": "text/event-stream" if stream else "application/json",
-        **anthropic_headers(call, upstream, notes),
+        **anthropic_headers(call, upstream, native, notes),
         **upstream.credential(context),
     }
     return upstream.messages(path, body, headers, query=passed_query(call.query, upstream, notes))
@@ -319,7 +325,7 @@ async def _check(response: WireResponse, watch: Watch, passing: Pass, redactor: 
     if 200 <= status < 300 and not is_page(response):
         return
     body = await read_some(response, watch, MAX_ERROR_BYTES)
-    if status in _NO_SUCH_ENDPOINT and passing.optional and not anthropic_messages.is_error(body):
+    if status in NO_SUCH_ENDPOINT and passing.optional and not anthropic_messages.is_error(body):
         raise NotSpoken("The upstream has no Messages API.", status=status)
     error = anthropic_messages.decode_error(status, body)
     passed = passed_headers(response, redactor)
@@ -371,7 +377,7 @@ async def models(
         return False  # It must not lead elsewhere.
     path = _MODELS_PATH if id is None else f"{_MODELS_PATH}/{id}"
     call = Call(Body(b"{}"), scope.get("query_string", b""), scope["headers"])
-    wire = _wire(upstream, context, call, path, b"", stream=False, notes=Notes())
+    wire = _wire(upstream, upstream.native, context, call, path, b"", stream=False, notes=Notes())
     try:
         async with asyncio.timeout(_MODELS_SECONDS):
             await reply(services, context, Pass(wire, {}, False, True), receive, send)

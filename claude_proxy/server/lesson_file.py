@@ -13,6 +13,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from claude_proxy.learning import Correction
+from claude_proxy.learning.correction import COLLECTED
 
 MOST_PAIRS = 1_000
 MOST_OF_PAIR = 20
@@ -90,7 +91,7 @@ def bounded(lessons: Lessons) -> Lessons:
 
 def _place(correction: Correction) -> tuple[str, object]:
     """A field has one value; only what is left out can be several things."""
-    return correction.field, correction.value if correction.field == "without" else None
+    return correction.field, correction.value if correction.field in COLLECTED else None
 
 
 def _lesson(entry: object) -> Lesson | None:

@@ -1,5 +1,6 @@
 """What the answer's own headers tell: the route, and what was dropped. ASCII, and bounded."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -7,6 +8,7 @@ from urllib.parse import quote
 from claude_proxy.routing import Route
 from claude_proxy.types.anthropic import MessagesRequest
 
+_NOTES = "x-claude-proxy-notes"
 _NOTES_BYTES = 2048
 _NAME_LENGTH = 100
 _REASON_SAFE = " !#$&'()*/:;<>?@[]^_`{|}~.-"
@@ -34,9 +36,15 @@ def answer_headers(route: Route, notes: Notes, facts: dict[str, Any]) -> dict[st
     """The answer's own headers; the number of notes goes into `facts`."""
     headers = {"x-claude-proxy-route": route_header(route.upstream, route.model, route.reason)}
     if notes.items:
-        headers["x-claude-proxy-notes"] = notes.header()
+        headers[_NOTES] = notes.header()
         facts["notes"] = len(notes.items)
     return headers
+
+
+def noted(headers: Mapping[str, str], path: str, why: str) -> dict[str, str]:
+    """The answer's own headers with one more note, which stands first."""
+    others = headers.get(_NOTES, "")
+    return {**headers, _NOTES: ", ".join(filter(None, [_item(path, why), others]))}
 
 
 def tell_learned(route: Route, request: MessagesRequest, notes: Notes) -> None:

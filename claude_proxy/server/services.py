@@ -149,7 +149,8 @@ class Services:
     def _profile(self, upstream: str, model: str) -> Profile:
         base_url = self.upstreams[upstream].base_url
         found = self.profiles.find(upstream, base_url, model)
-        return self.windows.within(found, upstream, model)
+        own = self.profiles.own_fields(upstream, base_url, model)
+        return self.windows.within(found, upstream, model, own)
 
     async def warm(self) -> None:
         """Asks the upstream for its models, if we have a key of our own to ask with.

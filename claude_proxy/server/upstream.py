@@ -147,19 +147,21 @@ class Upstream:
             sent = {name: context.header(name.encode()) for name in ("x-api-key", "authorization")}
             return {name: value for name, value in sent.items() if value}
         key = self.key(context.keys(), oauth=context.oauth())
+        by_token = self._key is None and key != context.header(b"x-api-key")
+        return self.native_key(key, by_token=by_token)
+
+    def native_key(self, key: str, *, by_token: bool = False) -> dict[str, str]:
+        """The header with a key for a request in Messages; none without a key."""
         if not key:
             return {}
-        by_token = self._key is None and key != context.header(b"x-api-key")
         if by_token or self.native.credential == "bearer":
             return {"authorization": f"Bearer {key}"}
         return {"x-api-key": key}
 
     def models(self, *, key: str) -> WireRequest:
         if self.only_messages:
-            header = "authorization" if self.native.credential == "bearer" else "x-api-key"
-            value = f"Bearer {key}" if header == "authorization" else key
-            named = {header: value} if key else {}
-            headers = {"accept": "application/json", "anthropic-version": VERSION, **named}
+            named = {"anthropic-version": VERSION, **self.native_key(key)}
+            headers = {"accept": "application/json", **named}
             return self.messages("/v1/models", b"", headers, query="limit=1000")
         path = "/openai/models" if self._needs_deployment() else "/models"
         return WireRequest(

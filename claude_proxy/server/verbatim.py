@@ -6,6 +6,7 @@ from urllib.parse import quote
 from claude_proxy.backends import WireResponse
 from claude_proxy.codecs import OnDrop
 from claude_proxy.codecs.retarget import kept_betas
+from claude_proxy.native import Native
 from claude_proxy.server.body import Call
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.upstream import VERSION, Upstream
@@ -17,7 +18,9 @@ _MAX_PASSED, _MAX_PASSED_VALUE = 64, 1024
 _QUERY_SAFE = "!$%&'()*+,-./:;=?@_~"
 
 
-def anthropic_headers(call: Call, upstream: Upstream, on_drop: OnDrop) -> dict[str, str]:
+def anthropic_headers(
+    call: Call, upstream: Upstream, native: Native, on_drop: OnDrop
+) -> dict[str, str]:
     """The client's own, verbatim: an open list, so none is looked for by its name."""
     found: dict[str, str] = {}
     for raw_name, raw_value in call.headers:
@@ -30,8 +33,9 @@ def anthropic_headers(call: Call, upstream: Upstream, on_drop: OnDrop) -> dict[s
             on_drop(name, "must not leave, or is not printable ASCII")
             continue
         found[name] = f"{found[name]},{value}" if name in found else value
-    if upstream.native.drop_betas and "anthropic-beta" in found:
-        found["anthropic-beta"] = kept_betas(found["anthropic-beta"], upstream.native, on_drop)
+    if native.drop_betas and "anthropic-beta" in found:
+        betas = kept_betas(found.pop("anthropic-beta"), native, on_drop)
+        found |= {"anthropic-beta": betas} if betas else {}
     return {"anthropic-version": VERSION, **found}
 
 

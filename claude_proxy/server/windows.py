@@ -1,6 +1,6 @@
 """The models' real limits: asked of the upstream, seen in its counts, and told to the client."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 
 import structlog
@@ -50,9 +50,14 @@ class Windows:
             self._limits = dict([*self._limits.items(), *found.items()][-_MOST_MODELS:])
             self._changed()
 
-    def within(self, profile: Profile, upstream: str, model: str) -> Profile:
-        """The profile with the limits that are known, and the user's own."""
-        profile = within(profile, self._limits.get((upstream, model), Limits()))
+    def within(
+        self, profile: Profile, upstream: str, model: str, own: Container[str] = ()
+    ) -> Profile:
+        """The profile with the limits that are known, and the user's own.
+
+        `own`: the fields of the profile that the user has set himself.
+        """
+        profile = within(profile, self._limits.get((upstream, model), Limits()), own)
         cut = self._cut.get((upstream, model))
         if cut is not None:
             profile = within(profile, Limits(window=cut))

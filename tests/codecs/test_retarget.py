@@ -194,3 +194,55 @@ def test_odd_histories_do_not_break_it(messages):
 def test_half_an_emoji_is_mended_before():
     raw = rb'{"model":"a","x":"\ud83d"}'
     assert sent(raw, model="a")[0] == rb'{"model":"a","x":"\ufffd"}'
+
+
+def without(body, *paths, **more):
+    raw = json.dumps({"model": "claude-x", "messages": [USER], **body}).encode()
+    out, dropped = sent(raw, native=Native("x", ("*",), "", drop_fields=paths, **more))
+    return loads(out), dropped, out == raw
+
+
+def test_a_field_inside_of_another_is_left_out():
+    config = {"effort": "low", "format": {"type": "json_schema"}}
+    out, dropped, _ = without({"output_config": config}, "output_config.format")
+    assert out["output_config"] == {"effort": "low"}
+    assert dropped == [("output_config.format", "refused by this upstream")]
+
+
+def test_a_path_goes_into_each_entry_of_lists():
+    tools = [{"name": "a", "strict": True, "n": 2**60}, {"name": "b"}, "odd"]
+    marked = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "scope": "all"}}
+    said = {"role": "user", "content": [marked, {"type": "text", "text": "y"}]}
+    paths = ("tools.strict", "messages.content.cache_control.scope", "system.cache_control")
+    out, dropped, _ = without({"tools": tools, "system": "s", "messages": [USER, said]}, *paths)
+    assert out["tools"] == [{"name": "a", "n": 2**60}, {"name": "b"}, "odd"]
+    assert out["messages"][1]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert [path for path, _ in dropped] == list(paths[:2])
+
+
+def test_paths_that_lead_nowhere_change_nothing():
+    paths = ("absent", "absent.more", "model.more", "messages.content.type")
+    assert without({}, *paths)[1:] == ([], True)
+
+
+def test_without_thinking_nothing_clears_it():
+    body = {"thinking": {"type": "adaptive"}, "context_management": {"edits": []}}
+    out, dropped, _ = without(body, "thinking")
+    assert not {"thinking", "context_management"} & out.keys()
+    assert dropped[1] == ("context_management", "it clears thinking, which is not sent")
+
+
+def test_a_history_without_thinking():
+    hidden = {"type": "redacted_thinking", "data": "x"}
+    raw = with_messages(
+        USER, said(thought("EqQB"), CALL), RESULT, said(hidden), thinking={"type": "adaptive"}
+    )
+    native = Native("x", ("*",), "", history_thinking="dropped")
+    out, dropped = sent(raw, native=native)
+    assert loads(out)["messages"] == [USER, said(CALL), RESULT]
+    assert loads(out)["thinking"] == {"type": "adaptive"}
+    assert dropped[1] == ("messages.3.content.0", "thinking of earlier turns is not sent")
+    raw = with_messages(USER, said(hidden, CALL), RESULT, thinking={"type": "enabled"})
+    assert loads(sent(raw, native=native)[0])["thinking"] == {"type": "disabled"}
+    raw = with_messages(USER, redacted_thinking=1, thinking={"type": "adaptive"})
+    assert sent(raw, native=native) == (raw, [])

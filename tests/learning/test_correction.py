@@ -15,6 +15,9 @@ PLAIN = Profile("plain", session_field="session_id")
 
 SAMPLES = [
     (Correction("without", "temperature"), "temperature is not sent"),
+    (Correction("without", "tools.strict"), "tools.strict is not sent"),
+    (Correction("schema_without", "const"), "schemas have no const"),
+    (Correction("without_betas", "a-2025-01-01"), "the beta a-2025-01-01 is not asked for"),
     (
         Correction("max_tokens_field", "max_completion_tokens"),
         "the limit of output tokens is sent as max_completion_tokens",

@@ -599,9 +599,80 @@ SEEN = (
         openai("parameter.enable_thinking must be set to false for non-streaming calls"),
         (("whole_answers", "streamed"),),
     ),
+    Wording(
+        "Gemini, zed-industries/zed#44875",
+        400,
+        [
+            {
+                "error": {
+                    "code": 400,
+                    "message": 'Invalid JSON payload received. Unknown name "const" at '
+                    "'tools[0].function_declarations[5].parameters.properties[8].value.any_of[0]'"
+                    ": Cannot find field.\nInvalid JSON payload received. Unknown name "
+                    '"exclusiveMinimum" at \'request.tools[0].function_declarations[37]'
+                    ".parameters.properties[2].value': Cannot find field.",
+                    "status": "INVALID_ARGUMENT",
+                }
+            }
+        ],
+        (("schema_without", "const"), ("schema_without", "exclusiveMinimum")),
+    ),
+    Wording(
+        "OpenAI, can1357/oh-my-pi#206",
+        400,
+        openai(
+            "Invalid schema for function 'mcp_firecrawl_scrape': In context=('properties', 'url'), "
+            "'uri' is not a valid format."
+        ),
+        (("schema_without", "format"),),
+    ),
+    Wording(
+        "vLLM with llguidance, noonghunna/club-3090#45",
+        500,
+        openai('Grammar error: Unimplemented keys: ["propertyNames"]'),
+        (("schema_without", "propertyNames"),),
+    ),
+    Wording(
+        "vLLM with xgrammar, vllm-project/vllm#16880",
+        400,
+        {
+            "object": "error",
+            "message": "The provided JSON schema contains features not supported by xgrammar.",
+            "type": "BadRequestError",
+            "code": 400,
+        },
+        tuple(
+            ("schema_without", word)
+            for word in (
+                *("multipleOf", "uniqueItems", "contains", "patternProperties"),
+                "propertyNames",
+            )
+        ),
+    ),
 )
 
 UNVERIFIED = (
+    Wording(
+        "OpenAI, strict: a keyword",
+        400,
+        openai(
+            "Invalid schema for response_format 'response': In context=('properties', 'a'), "
+            "'maxLength' is not permitted."
+        ),
+        (("schema_without", "maxLength"),),
+    ),
+    Wording(
+        "any: a keyword",
+        400,
+        openai("Unsupported JSON schema keyword: 'uniqueItems'"),
+        (("schema_without", "uniqueItems"),),
+    ),
+    Wording(
+        "any: a keyword, otherwise",
+        400,
+        openai("The keyword 'if' is not supported."),
+        (("schema_without", "if"),),
+    ),
     Wording(
         "Mistral, gpt-all-star#670",
         422,

@@ -54,6 +54,7 @@ def roles(chat: Any) -> list[str]:
 
 
 REASONING = {
+    "extra_body",
     *("thinking", "enable_thinking", "reasoning", "chat_template_kwargs"),
     *("reasoning_effort", "thinking_budget"),
 }

@@ -504,6 +504,31 @@ def test_models_are_asked_beside_messages(native, upstream):
     assert upstream.requests[-1].headers["x-api-key"] == UPSTREAM_KEY
 
 
+PROFILE = {
+    "models": ["some-model"],
+    "without": ["new_field", "zeta"],
+    "without_betas": ["a-*"],
+    "history_thinking": "dropped",
+}
+
+
+def test_a_profile_says_what_is_not_passed(native, upstream):
+    upstream.play(Reply(message()))
+    url = native(CLAUDE_PROXY_PROFILES=json.dumps({"mine": PROFILE}))
+    thought = {"type": "thinking", "thinking": "hm", "signature": "theirs"}
+    call = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
+    raw = json.loads(RAW)
+    raw["messages"].append({"role": "assistant", "content": [thought, call]})
+    answer = post(url, json.dumps(raw).encode(), anthropic_beta="a-2025-01-01")
+    sent = upstream.last.json
+    assert not {"new_field", "zeta"} & sent.keys() and sent["e"] == 100
+    assert sent["messages"][1]["content"] == [call]
+    assert "anthropic-beta" not in upstream.last.headers
+    notes = answer.headers["x-claude-proxy-notes"]
+    for path in ("new_field", "zeta", "anthropic-beta.a-2025-01-01", "messages.1.content.0"):
+        assert f"{path}=" in notes, path
+
+
 def extra(field):
     return refused(400, "invalid_request_error", f"{field}: Extra inputs are not permitted")
 

@@ -342,3 +342,30 @@ def test_the_connection_test_uses_what_is_known(server, upstream):
     assert httpx.get(f"{live.url}/test-connection").status_code == 400
     ask(live)
     assert httpx.get(f"{live.url}/test-connection").status_code == 200
+
+
+BOUNDED = {
+    "name": "a",
+    "input_schema": {
+        "type": "object",
+        "properties": {"n": {"type": "number", "exclusiveMinimum": 0, "description": "How many."}},
+    },
+}
+
+
+def test_a_keyword_of_schemas_is_told_in_words_from_then_on(server, upstream):
+    says = (
+        'Invalid JSON payload received. Unknown name "exclusiveMinimum" at '
+        "'tools[0].function_declarations[0].parameters.properties[0].value': Cannot find field."
+    )
+    refusing(upstream, (lambda body: '"exclusiveMinimum"' in json.dumps(body), says))
+    live = server()
+    first = ask(live, tools=[BOUNDED])
+    assert first.status_code == 200 and len(upstream.posts) == 2
+    notes = first.headers["x-claude-proxy-notes"]
+    assert "corrected=schemas have no exclusiveMinimum" in notes
+    second = ask(live, tools=[BOUNDED])
+    assert second.status_code == 200 and len(upstream.posts) == 3
+    sent = upstream.last.json["tools"][0]["function"]["parameters"]["properties"]["n"]
+    assert sent == {"type": "number", "description": "How many. (exclusiveMinimum: 0)"}
+    assert "told in descriptions" in second.headers["x-claude-proxy-notes"]

@@ -218,3 +218,32 @@ def test_a_started_command_knows_the_limits_before_its_first_request(upstream):
         finally:
             live.stop()
             thread.join(10)
+
+
+PICTURE = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+SHOWN = [{"role": "user", "content": [{"type": "image", "source": PICTURE}]}]
+BLIND = {
+    "id": "tiny",
+    "architecture": {"input_modalities": ["text"]},
+    "supported_parameters": ["max_tokens", "tools", "tool_choice", "response_format"],
+}
+
+
+def test_what_the_list_says_of_a_models_abilities_is_kept_to(server, upstream):
+    upstream.models = [BLIND]
+    url = server(**TINY).url
+    listed(url)
+    reply = asked(url, temperature=0.5, messages=SHOWN)
+    assert "temperature" not in upstream.last.json
+    assert "image_url" not in upstream.last.body.decode()
+    assert "temperature=" in reply.headers["x-claude-proxy-notes"]
+
+
+def test_the_users_own_profile_wins_over_the_list(server, upstream):
+    upstream.models = [BLIND]
+    own = '{"mine": {"models": ["tiny"], "vision": "seen", "sampling": true}}'
+    url = server(**TINY, CLAUDE_PROXY_PROFILES=own).url
+    listed(url)
+    asked(url, temperature=0.5, messages=SHOWN)
+    assert upstream.last.json["temperature"] == 0.5
+    assert "image_url" in upstream.last.body.decode()

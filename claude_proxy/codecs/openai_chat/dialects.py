@@ -7,37 +7,44 @@ but the model knows as much as before.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from claude_proxy.codecs.jsonio import dumps_text
+from claude_proxy.codecs.openai_chat.keywords import MOST_DEPTH, REFERENCES, UNSAID, without
 from claude_proxy.codecs.openai_chat.schema import UNIONS, Work, names_of
 from claude_proxy.profiles import SchemaDialect
 from claude_proxy.types import Json
 
-MOST_DEPTH = 30
 MOST_NODES = 4_000
-"""Beyond these a schema is any value: references may unfold without end."""
-
-UNSAID = frozenset(
-    {"$schema", "$id", "$anchor", "$comment", "$defs", "definitions", "title", "examples"}
-    | {"default", "readOnly", "writeOnly", "deprecated", "strict"}
-)
-"""Keywords that constrain nothing, or whose content is carried elsewhere."""
+"""Beyond this, or `MOST_DEPTH`, a schema is any value: references may unfold without end."""
 
 _BOUNDS = {"exclusiveMinimum": ("minimum", 1), "exclusiveMaximum": ("maximum", -1)}
 _TYPES = (("properties", "object"), ("items", "array"), ("enum", "string"))
 """The type of a schema that does not say it, by a keyword that only one type has."""
 
 
-def in_dialect(schema: Json, dialect: SchemaDialect, work: Work | None = None) -> tuple[Json, bool]:
+def in_dialect(
+    schema: Json,
+    dialect: SchemaDialect,
+    work: Work | None = None,
+    gone: frozenset[str] = frozenset(),
+) -> tuple[Json, bool]:
     """The schema as the upstream takes it, and whether something is only told to the model.
 
-    Raises `TooManyBranches` when `work` is used up.
+    `gone`: keywords that are refused besides. Raises `TooManyBranches` when `work` is used up.
     """
-    if dialect.everything:
-        return schema, False
-    writer = _Writer(schema, dialect, work or Work())
-    return writer.node(schema, MOST_DEPTH, ()), writer.told
+    work, told = work or Work(), False
+    if gone and dialect.keywords is not None:
+        dialect = replace(dialect, keywords=dialect.keywords - gone)
+    if not dialect.everything or not gone.isdisjoint(REFERENCES):
+        writer = _Writer(schema, dialect, work)
+        schema = writer.node(schema, MOST_DEPTH, ())
+        told = writer.told
+    if gone and dialect.keywords is None:
+        schema, more = without(schema, gone, work)
+        told = told or more
+    return schema, told
 
 
 class _Writer:
@@ -59,7 +66,8 @@ class _Writer:
             return {}
         schema, within = self._followed(schema, within)
         if self._dialect.keywords is None:
-            return self._children(_typed_inside(schema), depth, within)
+            typed = _typed_inside(schema) if self._dialect.typed_unions else schema
+            return self._children(typed, depth, within)
         return self._limited(schema, self._dialect.keywords, depth, within)
 
     def _followed(self, schema: Json, within: tuple[str, ...]) -> tuple[Json, tuple[str, ...]]:

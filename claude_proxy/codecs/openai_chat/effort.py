@@ -82,6 +82,39 @@ def encode_effort(body: Json, context: Context, *, tools: bool, forced: bool = F
     return _with(asked, context)
 
 
+_SHOWN: Mapping[str, int] = {"minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24_576}
+"""The budgets for which Gemini's page on the OpenAI API says that levels stand."""
+_MOST_SHOWN = 24_576
+"""What all models of Gemini 2.5 take."""
+
+
+def shows_thinking(body: Json) -> bool:
+    """Whether the client wants to see what the model thinks."""
+    thinking = body.get("thinking") or {}
+    return thinking.get("type") in ("enabled", "adaptive") and thinking.get("display") != "omitted"
+
+
+def shown_thoughts(chat: Json, body: Json, context: Context) -> Json:
+    """The body with its effort where thoughts are asked for, if they are to be shown."""
+    kind = context.profile.show_thoughts
+    if kind is None or "extra_body" in context.profile.without or not shows_thinking(body):
+        return chat
+    config: Json = {"include_thoughts": True}
+    effort = chat.get("reasoning_effort")
+    if effort is not None:
+        config[kind] = effort if kind == "thinking_level" else _shown_budget(effort, body, context)
+    rest = {name: value for name, value in chat.items() if name != "reasoning_effort"}
+    return {**rest, "extra_body": {"google": {"thinking_config": config}}}
+
+
+def _shown_budget(effort: str, body: Json, context: Context) -> int:
+    """The client's own number, where no level is named beside it."""
+    asked = _asked(body).budget
+    if asked is not None and asked > _MOST_SHOWN:
+        context.notes.drop("thinking.budget_tokens", f"clamped to {_MOST_SHOWN}")
+    return _SHOWN[effort] if asked is None else min(asked, _MOST_SHOWN)
+
+
 def wanted_effort(body: Json, context: Context) -> Effort | None:
     """The nearest level that the model has to what is asked for, where there is nothing but levels
     to ask with."""

@@ -107,6 +107,11 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _MESSAGE_KEYS = ("message", "msg", "detail", "error", "error_description", "description", "errors")
 _MOST_PARAMS, _PARAM_LENGTH = 5, 300
 _HTML = re.compile(r"\s{0,80}<(?:!doctype|html|head|body|\?xml|center|h1|title)\b", re.IGNORECASE)
+BROKEN_CALL = "tool_use_failed"
+"""Groq's code for a call that the model wrote wrongly (groq-typescript#28, opencode#1018)."""
+_WRITTEN = "failed_generation"
+_WRITTEN_LENGTH = 200
+
 _NO_RETRY = {"x-should-retry": "false"}
 
 _OPENAI_TYPES: dict[ErrorType, tuple[str, str | None]] = {
@@ -269,6 +274,8 @@ def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
         if overflow is not None:
             return UpstreamError(overflow.sentence(), status=400)
     message = _message(status, problem.message)
+    if BROKEN_CALL in problem.codes:
+        message = _broken_call(message, problem.fields or {})
     if not problem.codes.isdisjoint(_QUOTA_CODES) and status != 402:
         return UpstreamError(message, status=429, quoted=True, headers=_NO_RETRY)
     status = _our_status(status)
@@ -281,6 +288,13 @@ def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
         params=problem.params,
         headers=headers,
     )
+
+
+def _broken_call(said: str, fields: Json) -> str:
+    """Whose fault it is, and what it was: the request was fine."""
+    written = fields.get(_WRITTEN)
+    shown = f" It wrote: {written[:_WRITTEN_LENGTH]}" if isinstance(written, str) else ""
+    return f"The model wrote a tool call that its server could not read: {said}{shown}"
 
 
 def _our_status(status: int) -> int:

@@ -12,7 +12,7 @@ from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.jsonio import dumps_text
 from claude_proxy.codecs.openai_chat.context import Context, Notes, kept
 from claude_proxy.codecs.openai_chat.dialects import in_dialect
-from claude_proxy.codecs.openai_chat.effort import encode_effort
+from claude_proxy.codecs.openai_chat.effort import encode_effort, shown_thoughts
 from claude_proxy.codecs.openai_chat.fields import (
     leave_out,
     note_fields,
@@ -78,6 +78,7 @@ def encode_request(
         if not chat.get("tools"):
             chat.pop("tools", None)
     chat |= encode_effort(body, context, tools=bool(functions), forced=is_forced(chat))
+    chat = shown_thoughts(chat, body, context)
     for fields, encode in _ENCODERS:
         if not fields.isdisjoint(body):
             chat |= encode(body, context)
@@ -162,7 +163,8 @@ def _response_format(body: Json, context: Context) -> Json:
         return {}
     if told:
         return _told_format(asked.schema, context)
-    wanted, _ = in_dialect(asked.schema, context.profile.schema)
+    profile = context.profile
+    wanted, _ = in_dialect(asked.schema, profile.schema, gone=profile.schema_without)
     schema = {"name": "response", "schema": wanted, "strict": asked.strict}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 

@@ -140,7 +140,8 @@ def _custom(tool: Json, path: str, context: Context, work: Work) -> Json | None:
 def _parameters(tool: Json, path: str, context: Context, work: Work) -> Json:
     try:
         parameters, lost = object_schema(tool.get("input_schema"), work)
-        parameters, told = in_dialect(parameters, context.profile.schema, work)
+        profile = context.profile
+        parameters, told = in_dialect(parameters, profile.schema, work, profile.schema_without)
     except TooManyBranches:
         why = "anyOf, oneOf and allOf at the top of the tools' schemas have too many branches"
         raise RequestError(f"{path}: {why}", limit="entries") from None

@@ -12,7 +12,8 @@ from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.jsonio import Shared, dumps_text, loads
 from claude_proxy.codecs.openai_chat import tools
 from claude_proxy.codecs.openai_chat.context import Context, Notes
-from claude_proxy.codecs.openai_chat.effort import wanted_effort
+from claude_proxy.codecs.openai_chat.dialects import in_dialect
+from claude_proxy.codecs.openai_chat.effort import shows_thinking, wanted_effort
 from claude_proxy.codecs.openai_chat.fields import (
     leave_out,
     note_fields,
@@ -120,7 +121,7 @@ def _reasoning(body: Json, context: Context) -> Json:
     profile = context.profile
     effort = wanted_effort(body, context)
     reasoning: Json = {"effort": effort} if effort else {}
-    if profile.reasoning_summary and _shows_thinking(body) and effort != "none":
+    if profile.reasoning_summary and shows_thinking(body) and effort != "none":
         reasoning["summary"] = profile.reasoning_summary
     fields: Json = {"reasoning": reasoning} if reasoning else {}
     if profile.reasoning_items == "encrypted":
@@ -128,16 +129,13 @@ def _reasoning(body: Json, context: Context) -> Json:
     return fields
 
 
-def _shows_thinking(body: Json) -> bool:
-    thinking = body.get("thinking") or {}
-    return thinking.get("type") in ("enabled", "adaptive") and thinking.get("display") != "omitted"
-
-
 def _format(body: Json, context: Context) -> Json:
     asked = output_schema(body, context)
     if asked is None:
         return {}
-    schema = {"name": "response", "schema": asked.schema, "strict": asked.strict}
+    profile = context.profile
+    wanted, _ = in_dialect(asked.schema, profile.schema, gone=profile.schema_without)
+    schema = {"name": "response", "schema": wanted, "strict": asked.strict}
     return {"text": {"format": {"type": "json_schema", **schema}}}
 
 

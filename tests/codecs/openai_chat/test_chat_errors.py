@@ -134,7 +134,16 @@ BY_PROVIDER = [
         "Groq",
         400,
         {"error": {"message": "no call", "code": "tool_use_failed", "failed_generation": "x"}},
-        (400, "no call"),
+        (
+            400,
+            "The model wrote a tool call that its server could not read: no call It wrote: x",
+        ),
+    ),
+    (
+        "Groq, without the words",
+        400,
+        {"error": {"message": "no call", "code": "tool_use_failed"}},
+        (400, "The model wrote a tool call that its server could not read: no call"),
     ),
     (
         "Together",
