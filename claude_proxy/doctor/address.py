@@ -12,8 +12,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from claude_proxy.doctor.exchange import Exchange
 from claude_proxy.doctor.findings import Finding, Verdict
-from claude_proxy.doctor.talk import Exchange, Talk
+from claude_proxy.doctor.talk import Talk
 from claude_proxy.errors import UpstreamError
 from claude_proxy.model_limits import Limits, limits_by_model
 from claude_proxy.settings import is_loopback

@@ -11,10 +11,12 @@ from claude_proxy.backends.http import build
 from claude_proxy.doctor import profile_file
 from claude_proxy.doctor.address import listed, reach
 from claude_proxy.doctor.configuration import look
+from claude_proxy.doctor.exchange import Exchange
 from claude_proxy.doctor.findings import Finding
 from claude_proxy.doctor.record import Recorder
 from claude_proxy.doctor.runner import Examined, Runner
-from claude_proxy.doctor.talk import Exchange, Talk
+from claude_proxy.doctor.talk import Talk
+from claude_proxy.native import Dialect
 from claude_proxy.own_profiles import ProfileFinder
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.services import secrets_of
@@ -103,6 +105,12 @@ class Examination:
     def calls(self) -> int:
         return self._talk.calls
 
+    def dialect(self, model: str) -> Dialect:
+        """The language in which a model is asked, as far as is known."""
+        finder = self._wish.settings.profile_finder()
+        profile = finder.find(self._wish.upstream, self.base_url, model)
+        return self._upstream.dialect(model, profile)
+
     def look(self) -> bool:
         """The settings; whether the server would start with them."""
         host = httpx.URL(self.base_url).host
@@ -148,6 +156,7 @@ class Examination:
                 profile=runner.profile,
                 findings=findings,
                 calls=self._talk.calls - calls,
+                dialect=runner.dialect,
             )
         )
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.codecs.sse import SSEDecoder
 from claude_proxy.errors import ClaudeProxyError, UpstreamError
+from claude_proxy.native import Dialect
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest
 
@@ -19,6 +20,10 @@ Changes = Mapping[str, Any]
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 _FORM = frozenset({400, 404, 405, 413, 415, 422, 501})
 _SAID_LENGTH = 160
+_COUNTS = ("prompt_tokens", "input_tokens")
+_AROUND = 2
+"""Chunks of a Chat stream that hold its finish and its usage."""
+_PLACES: dict[Dialect, str] = {"messages": "thinking blocks", "responses": "summaries"}
 
 
 class Verdict(NamedTuple):
@@ -59,6 +64,7 @@ class Heard:
     dropped: tuple[tuple[str, str], ...] = ()
     parts: list[Json] = field(default_factory=list)
     """The chunks of a stream, or the whole answer."""
+    dialect: Dialect = "chat"
 
     @property
     def refused(self) -> bool:
@@ -105,14 +111,40 @@ class Heard:
         """The upstream's own counts, if it gave any."""
         found: Json | None = None
         for part in self.parts:
-            usage = part.get("usage")
-            if isinstance(usage, dict) and usage.get("prompt_tokens"):
-                found = usage
+            # Messages and the Responses API have it inside of what an event is about.
+            for place in (part, part.get("message"), part.get("response")):
+                usage = place.get("usage") if isinstance(place, dict) else None
+                if isinstance(usage, dict) and any(usage.get(name) for name in _COUNTS):
+                    found = usage
         return found
+
+    @property
+    def pieces(self) -> int:
+        """In how many parts the content of a stream came."""
+        if self.dialect == "chat":
+            return max(0, len(self.parts) - _AROUND)
+        kinds = [str(part.get("type")) for part in self.parts]
+        return sum(kind == "content_block_delta" or kind.endswith(".delta") for kind in kinds)
+
+    @property
+    def items(self) -> list[Json]:
+        """The items of an answer of the Responses API."""
+        wholes = [part.get("response", part) for part in self.parts]
+        outputs = [whole.get("output") for whole in wholes if isinstance(whole, dict)]
+        found = [item for output in outputs if isinstance(output, list) for item in output]
+        found += [part.get("item") for part in self.parts]
+        return [item for item in found if isinstance(item, dict)]
+
+    @property
+    def reasons(self) -> bool:
+        """Whether an answer of the Responses API has reasoning, shown or not."""
+        return any(item.get("type") == "reasoning" for item in self.items)
 
     @property
     def reasoning_field(self) -> str | None:
         """Where in the answer reasoning stood."""
+        if self.dialect != "chat":
+            return _PLACES[self.dialect] if self.thinking else None
         for part in self.parts:
             choices = part.get("choices")
             choice = choices[0] if isinstance(choices, list) and choices else None
@@ -129,11 +161,14 @@ class Heard:
 class Seen:
     """What a model has answered so far, by the probe's name. Mutable; grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect = "chat") -> None:
         self._heard: dict[str, Heard] = {}
+        self.dialect = dialect
+        """The language in which it is asked."""
 
     def note(self, name: str, heard: Heard) -> None:
         """A good answer stays; the last of the others."""
+        self.dialect = heard.dialect
         if heard.message is not None or self.of(name) is None:
             self._heard[name] = heard
 

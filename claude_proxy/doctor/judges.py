@@ -31,7 +31,7 @@ def stream(heard: Heard, seen: Seen) -> Verdict:
         return Verdict("failed", "streams nothing.", "Try another model.")
     if not heard.streamed:
         return Verdict("degraded", "does not stream: answers appear all at once.")
-    if len(heard.parts) < 4:
+    if heard.pieces < 2:
         return Verdict("degraded", "streams in one piece: answers appear all at once.")
     return Verdict("ok", f"streams ({len(heard.parts)} chunks).")
 
@@ -56,7 +56,7 @@ def _limit_field(heard: Heard) -> str:
 
 
 def stop(heard: Heard, seen: Seen) -> Verdict:
-    if "stop" not in heard.sent:
+    if not {"stop", "stop_sequences"} & heard.sent.keys():
         return Verdict("unsupported", "not sent to this model: clients are told.")
     said = heard.text.lower()
     if "six" in said:
@@ -73,18 +73,21 @@ def temperature(heard: Heard, seen: Seen) -> Verdict:
 
 
 def later_system(heard: Heard, seen: Seen) -> Verdict:
-    later = any(message["role"] == "system" for message in heard.sent["messages"][1:])
+    said = heard.sent.get("input") or heard.sent["messages"]
+    later = any(message.get("role") == "system" for message in said[1:])
     return Verdict("ok", "accepted." if later else "sent as marked user text; accepted.")
 
 
 def thinks(heard: Heard, seen: Seen) -> Verdict:
     if heard.thinking:
         return Verdict("ok", f"shows its reasoning, in {heard.reasoning_field}.")
+    if heard.reasons:
+        return Verdict("degraded", "reasons, and shows nothing of it.")
     return Verdict("unsupported", "shows no reasoning; Claude Code works without.")
 
 
 def thinks_not(heard: Heard, seen: Seen) -> Verdict:
-    if heard.thinking:
+    if heard.thinking or heard.reasons:
         return Verdict("degraded", "reasons although it is told not to: small calls are slow.")
     return Verdict("ok", "reasoning can be turned off.")
 
@@ -122,7 +125,8 @@ def tool_required(heard: Heard, seen: Seen) -> Verdict:
 
 def long_name(heard: Heard, seen: Seen) -> Verdict:
     if [call["name"] for call in heard.calls][:1] == [LONG["name"]]:
-        return Verdict("ok", f"a name of {len(LONG['name'])} characters is called and restored.")
+        how = "called" if heard.dialect == "messages" else "called and restored"
+        return Verdict("ok", f"a name of {len(LONG['name'])} characters is {how}.")
     return Verdict("degraded", "accepted, but not called.")
 
 
@@ -172,7 +176,17 @@ def limit_refused(heard: Heard, seen: Seen) -> Verdict | None:
     if told is None:
         return Verdict("unknown", f"refused without a number: {heard.said}")
     what = "of prompt and answer" if told[0] == "context_window" else "of output"
-    return Verdict("ok", f"names its limit: {told[1]:,} tokens {what}.")
+    says = f"names its limit: {told[1]:,} tokens {what}."
+    if heard.dialect != "messages" or told[0] == "context_window":
+        return Verdict("ok", says)
+    # Nothing is clamped there but for the user's own limit.
+    return Verdict("ok", says, f"CLAUDE_PROXY_MAX_TOKENS_LIMIT={told[1]} keeps clients below it.")
+
+
+def encrypted(heard: Heard, seen: Seen) -> Verdict:
+    if any(item.get("encrypted_content") for item in heard.items):
+        return Verdict("ok", "its reasoning comes encrypted.")
+    return Verdict("unsupported", "no encrypted reasoning: each turn forgets what it thought.")
 
 
 def told_limit(heard: Heard) -> tuple[str, int] | None:
@@ -188,7 +202,7 @@ def told_limit(heard: Heard) -> tuple[str, int] | None:
 
 def learn_limit(heard: Heard, seen: Seen) -> Changes:
     told = told_limit(heard)
-    if told is None:
+    if told is None or heard.dialect == "messages":
         return {}
     name, number = told
     return {name: number, "cap_assumed": False} if name == "max_output_tokens" else {name: number}

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from claude_proxy.doctor import judges, questions
 from claude_proxy.doctor.findings import REASONING_FIELDS, Changes, Heard, Seen, Verdict
+from claude_proxy.native import Dialect
 from claude_proxy.types import Json
 
 _NOTHING: Changes = {}
+_CHAT: frozenset[Dialect] = frozenset({"chat"})
+_RESPONSES: frozenset[Dialect] = frozenset({"responses"})
+_MESSAGES: frozenset[Dialect] = frozenset({"messages"})
 
 
 def _nothing(heard: Heard, seen: Seen) -> Changes:
@@ -41,12 +45,22 @@ class Probe:
     """Whether they are also tried when it is degraded."""
     otherwise: Changes = field(default_factory=dict)
     """The change when it is refused and nothing helps: then it is not sent."""
+    passed_cures: tuple[Changes, ...] = ()
+    """In place of `cures` where requests are passed on in Messages: few fields count there."""
+    passed_otherwise: Changes = field(default_factory=dict)
+    """In place of `otherwise` there."""
+    dialects: frozenset[Dialect] = frozenset(get_args(Dialect))
+    """The languages in which there is such a thing."""
     learn: Callable[[Heard, Seen], Changes] = _nothing
     """What else its answer, or its refusal, says of the profile."""
 
 
 def _other_field() -> tuple[Changes, ...]:
     return tuple({"max_tokens_field": name} for name in ("max_completion_tokens", "max_tokens"))
+
+
+def _less(*paths: str) -> Changes:
+    return {"without": paths}
 
 
 _WITHOUT_LEVELS: tuple[Changes, ...] = (
@@ -99,6 +113,45 @@ def _without_echo(seen: Seen) -> Changes:
     return {"reasoning_history": "drop"}
 
 
+def _no_stops(seen: Seen) -> Verdict | None:
+    if seen.dialect != "responses":
+        return None
+    return Verdict("unsupported", "the Responses API has no stop sequences: clients are told.")
+
+
+def _folded_by_client(heard: Heard, seen: Seen) -> Verdict | None:
+    if heard.dialect != "messages":
+        return None
+    said = "refused; Claude Code then says it as the user's text, one more request each time."
+    return Verdict("unsupported", said)
+
+
+def _did_not_think(seen: Seen) -> Verdict | None:
+    heard = seen.of("tool")
+    if heard is not None and heard.calls and heard.thinking:
+        return None
+    return Verdict("unknown", "it did not reason before its call: nothing could be sent back.")
+
+
+def _nothing_encrypted(seen: Seen) -> Verdict | None:
+    heard = seen.of("encrypted reasoning")
+    if heard is not None and heard.calls and judges.encrypted(heard, seen).state == "ok":
+        return None
+    return Verdict("unknown", "there is no encrypted reasoning to send back.")
+
+
+def _encrypted(seen: Seen) -> Changes:
+    return {"reasoning_items": "encrypted"}
+
+
+def _not_encrypted(heard: Heard, seen: Seen) -> Verdict:
+    return Verdict("unsupported", "it gives no encrypted reasoning: each turn starts anew.")
+
+
+def _goes_back(heard: Heard, seen: Seen) -> Changes:
+    return _encrypted(seen) if heard.message is not None else _NOTHING
+
+
 def _blind(seen: Seen) -> Verdict | None:
     heard = seen.of("image")
     if heard is not None and "red" in heard.text.lower():
@@ -118,7 +171,7 @@ PROBES: tuple[Probe, ...] = (
         questions.hello,
         refused="failed",
         needed=True,
-        cures=_other_field(),
+        cures=(*_other_field(), {"reasoning_items": "drop"}),
     ),
     Probe("usage", "Answers", judges.usage, of="text"),
     Probe(
@@ -139,13 +192,22 @@ PROBES: tuple[Probe, ...] = (
         cures=_other_field(),
         cure_weak=True,
     ),
-    Probe("stop sequence", "Answers", judges.stop, questions.stop, otherwise={"max_stops": 0}),
+    Probe(
+        "stop sequence",
+        "Answers",
+        judges.stop,
+        questions.stop,
+        skip=_no_stops,
+        otherwise={"max_stops": 0},
+        passed_otherwise=_less("stop_sequences"),
+    ),
     Probe(
         "temperature",
         "Answers",
         judges.temperature,
         questions.temperature,
         otherwise={"sampling": False},
+        passed_otherwise=_less("temperature"),
     ),
     Probe(
         "later system",
@@ -153,6 +215,7 @@ PROBES: tuple[Probe, ...] = (
         judges.later_system,
         questions.later_system,
         refused="failed",
+        refusal=_folded_by_client,
         needed=True,
         cures=({"system_messages": "first"},),
     ),
@@ -163,7 +226,13 @@ PROBES: tuple[Probe, ...] = (
         questions.tool,
         refused="failed",
         needed=True,
-        cures=(*_WITHOUT_LEVELS, {"parallel_calls_field": False}),
+        cures=({"reasoning_summary": None}, *_WITHOUT_LEVELS, {"parallel_calls_field": False}),
+        passed_cures=(
+            _less("output_config.effort"),
+            _less("output_config"),
+            _less("thinking"),
+            _less("output_config", "thinking"),
+        ),
     ),
     Probe(
         "tool result",
@@ -190,7 +259,19 @@ PROBES: tuple[Probe, ...] = (
         questions.long_name,
         cures=({"tool_name_length": 32},),
     ),
-    Probe("thinking on", "Reasoning", judges.thinks, questions.think, cures=_WITHOUT_LEVELS[1:]),
+    Probe(
+        "thinking on",
+        "Reasoning",
+        judges.thinks,
+        questions.think,
+        cures=(
+            {"show_thoughts": None},
+            {"reasoning_summary": "auto"},
+            {"reasoning_summary": None},
+            *_WITHOUT_LEVELS[1:],
+        ),
+        cure_weak=True,
+    ),
     Probe(
         "thinking off",
         "Reasoning",
@@ -207,6 +288,7 @@ PROBES: tuple[Probe, ...] = (
         skip=_nothing_to_echo,
         under=_echo,
         refusal=_keeps_none,
+        dialects=_CHAT,
     ),
     Probe(
         "reasoning not back",
@@ -217,10 +299,46 @@ PROBES: tuple[Probe, ...] = (
         under=_without_echo,
         refusal=_must_have,
         learn=_missing,
+        dialects=_CHAT,
+    ),
+    Probe(
+        "encrypted reasoning",
+        "Reasoning",
+        judges.encrypted,
+        questions.tool,
+        under=_encrypted,
+        refusal=_not_encrypted,
+        dialects=_RESPONSES,
+    ),
+    Probe(
+        "it goes back",
+        "Reasoning",
+        judges.accepted,
+        questions.encrypted_result,
+        skip=_nothing_encrypted,
+        under=_encrypted,
+        refusal=_keeps_none,
+        learn=_goes_back,
+        dialects=_RESPONSES,
+    ),
+    Probe(
+        "thinking back",
+        "Reasoning",
+        judges.accepted,
+        questions.tool_result,
+        skip=_did_not_think,
+        refusal=_keeps_none,
+        passed_otherwise={"history_thinking": "dropped"},
+        dialects=_MESSAGES,
     ),
     Probe("image", "Content", judges.color("red"), questions.image, otherwise={"vision": "told"}),
     Probe(
-        "image in a result", "Content", judges.color("blue"), questions.image_result, skip=_blind
+        "image in a result",
+        "Content",
+        judges.color("blue"),
+        questions.image_result,
+        skip=_blind,
+        cures=({"result_media": "user"},),
     ),
     Probe(
         "JSON schema",
@@ -229,6 +347,25 @@ PROBES: tuple[Probe, ...] = (
         questions.schema,
         cures=({"strict_schemas": False}, {"response_format": "json_object"}),
         otherwise={"response_format": "told"},
+        passed_otherwise=_less("output_config.format"),
+    ),
+    Probe(
+        "cache marks",
+        "Content",
+        judges.accepted,
+        questions.marked,
+        passed_otherwise=_less(
+            "system.cache_control", "messages.content.cache_control", "tools.cache_control"
+        ),
+        dialects=_MESSAGES,
+    ),
+    Probe(
+        "context management",
+        "Content",
+        judges.accepted,
+        questions.managed,
+        passed_cures=(_less("context_management"), _less("context_management", "metadata")),
+        dialects=_MESSAGES,
     ),
     Probe(
         "output limit",
@@ -242,7 +379,13 @@ PROBES: tuple[Probe, ...] = (
 )
 
 GROUPS = tuple(dict.fromkeys(probe.group for probe in PROBES))
-CALLS = sum(probe.ask is not None for probe in PROBES)
-"""Calls of a model that needs no cures."""
+
+
+def calls_in(dialect: Dialect) -> int:
+    """Calls of a model that needs no cures."""
+    return sum(probe.ask is not None and dialect in probe.dialects for probe in PROBES)
+
+
+CALLS = calls_in("chat")
 TOKENS_A_CALL = 300
 """About what one costs, there and back."""

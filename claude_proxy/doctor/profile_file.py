@@ -53,6 +53,8 @@ def _plain(value: Any) -> Any:
     """A field's value as TOML has it, which knows no null."""
     if hasattr(value, "_asdict"):  # a named tuple: names say more than places
         value = value._asdict()
+    if isinstance(value, frozenset):
+        value = sorted(value)
     return False if value is None else _without_nulls(loads(dumps(value)))
 
 

@@ -103,7 +103,16 @@ def long_name(seen: Seen) -> Json:
 
 def tool_result(seen: Seen) -> Json:
     """The question, the model's own call with its reasoning, and a result."""
-    asked = seen.of("tool")
+    return _result_of("tool", seen)
+
+
+def encrypted_result(seen: Seen) -> Json:
+    """The same with reasoning that came encrypted."""
+    return _result_of("encrypted reasoning", seen)
+
+
+def _result_of(probe: str, seen: Seen) -> Json:
+    asked = seen.of(probe)
     said = list(asked.message["content"]) if asked and asked.calls and asked.message else None
     calls = asked.calls if asked and said else _LET_ME_LOOK
     results = [
@@ -134,6 +143,20 @@ def image_result(seen: Seen) -> Json:
 def schema(seen: Seen) -> Json:
     asked = {"type": "json_schema", "schema": _CITY}
     return _just("Which city is the capital of France?", output_config={"format": asked})
+
+
+def marked(seen: Seen) -> Json:
+    """With marks for the prompt cache wherever Claude Code sets them."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    said = user([{**_text("Reply with one word: pong"), **mark}])
+    return {"messages": [said], "system": [{**_text("Be brief."), **mark}]}
+
+
+def managed(seen: Seen) -> Json:
+    """With the fields that Claude Code sends beside the conversation."""
+    edits = [{"type": "clear_thinking_20251015", "keep": "all"}]
+    beside = {"context_management": {"edits": edits}, "metadata": {"user_id": "probe"}}
+    return _just("Reply with one word: pong", thinking={"type": "adaptive"}, **beside)
 
 
 def too_many_tokens(seen: Seen) -> Json:

@@ -4,13 +4,14 @@ import json
 import re
 from pathlib import Path
 
-from claude_proxy.doctor.talk import Exchange
+from claude_proxy.doctor.exchange import Exchange
 from claude_proxy.server.redact import Redactor
 from claude_proxy.settings import SettingsError
 from claude_proxy.types import Json
 
 _SHOWN_HEADERS = frozenset(
     {"accept", "content-type", "user-agent", "date", "server", "retry-after", "x-request-id"}
+    | {"anthropic-version", "anthropic-beta", "request-id"}
 )
 """Others may name the account or hold cookies; only those of rates are also written."""
 

@@ -8,8 +8,10 @@ from claude_proxy._version import __version__
 from claude_proxy.doctor import profile_file
 from claude_proxy.doctor.examination import Examination
 from claude_proxy.doctor.findings import Finding
+from claude_proxy.doctor.languages import NAMES
 from claude_proxy.doctor.probes import PROBES
 from claude_proxy.doctor.runner import Examined
+from claude_proxy.native import Dialect
 from claude_proxy.types import Json
 
 WIDTH = 100
@@ -67,13 +69,19 @@ def plain(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode()
 
 
-def headings(models: Mapping[str, tuple[str, ...]], base_url: str) -> dict[str, str]:
+def headings(models: Mapping[str, tuple[str, ...]], done: Examination) -> dict[str, str]:
     """Sections by their keys; a model's own name is its key."""
     named = {
-        model: f"Model {model}" + (f" ({', '.join(tiers)})" if tiers else "")
+        model: f"Model {model}"
+        + (f" ({', '.join(tiers)})" if tiers else "")
+        + _asked_in(done.dialect(model))
         for model, tiers in models.items()
     }
-    return {**named, "configuration": "Configuration", "upstream": f"Upstream {base_url}"}
+    return {**named, "configuration": "Configuration", "upstream": f"Upstream {done.base_url}"}
+
+
+def _asked_in(dialect: Dialect) -> str:
+    return "" if dialect == "chat" else f", asked in {NAMES[dialect]}"
 
 
 def advice(done: Examination, written: str | None) -> Iterator[str]:
@@ -135,6 +143,7 @@ def _model(each: Examined) -> Json:
         "model": each.model,
         "tiers": list(each.tiers),
         "profile": each.profile.name,
+        "dialect": each.dialect,
         "calls": each.calls,
         "findings": [_finding(finding) for finding in each.findings],
     }

@@ -8,6 +8,7 @@ from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.doctor.findings import Changes, Finding, Heard, Seen, Verdict
 from claude_proxy.doctor.probes import PROBES, Probe
 from claude_proxy.doctor.talk import Talk
+from claude_proxy.native import Dialect
 from claude_proxy.profiles import Profile
 from claude_proxy.settings.profiles import field_value
 from claude_proxy.types import Json
@@ -40,6 +41,8 @@ class Examined(NamedTuple):
     """As it should be."""
     findings: tuple[Finding, ...]
     calls: int
+    dialect: Dialect = "chat"
+    """The language in which it was asked."""
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -76,15 +79,21 @@ class Runner:
         self._talk = talk
         self._model = model
         self._clean = clean
-        self._seen = Seen()
+        self._seen = Seen(talk.dialect(model, profile))
         self._kept: dict[bytes, Heard] = {}
         self._budget = BUDGET
         self._fatal = False
         self.profile = profile
 
+    @property
+    def dialect(self) -> Dialect:
+        return self._seen.dialect
+
     async def run(self, on_finding: Callable[[Finding], None]) -> tuple[Finding, ...]:
         found = []
         for probe in PROBES:
+            if self.dialect not in probe.dialects:
+                continue
             finding = self._cleaned(await self._find(probe))
             found.append(finding)
             on_finding(finding)
@@ -129,7 +138,7 @@ class Runner:
         cured = await self._cure(probe, question, heard)
         if cured is not None:
             return verdict, {**learned, **cured}
-        gone = self._possible(probe.otherwise) if heard.refused else None
+        gone = self._possible(self._otherwise(probe)) if heard.refused else None
         return verdict, {**learned, **(gone or {})}
 
     def _learned(self, probe: Probe, heard: Heard) -> Changes:
@@ -157,8 +166,24 @@ class Runner:
                 weak = changes
         return weak
 
+    @property
+    def _passes(self) -> bool:
+        return self.dialect == "messages"
+
+    @property
+    def _as_it_is(self) -> bool:
+        """Anthropic gets what its clients say, and says itself what is wrong with it."""
+        return self._passes and self._talk.anthropics
+
+    def _otherwise(self, probe: Probe) -> Changes:
+        if self._as_it_is:
+            return {}
+        return probe.passed_otherwise if self._passes else probe.otherwise
+
     def _cures(self, probe: Probe) -> Iterator[Changes]:
-        for cure in probe.cures:
+        if self._as_it_is:
+            return
+        for cure in probe.passed_cures if self._passes else probe.cures:
             changes = self._possible(cure)
             if changes and replace(self.profile, **changes) != self.profile:
                 yield changes
@@ -171,6 +196,8 @@ class Runner:
                 found[name] = field_value(name, list(value) if type(value) is tuple else value)
             except (KeyError, ValueError):
                 return None
+            if isinstance(found[name], frozenset):
+                found[name] |= getattr(self.profile, name)  # It adds to what is known.
         return found
 
     def _judge(self, probe: Probe, heard: Heard) -> Verdict:

@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from claude_proxy.backends import Backend, WireRequest
-from claude_proxy.codecs import openai_chat
-from claude_proxy.codecs.fold import MessageFold
-from claude_proxy.codecs.jsonio import dumps_body, loads
+from claude_proxy.backends import Backend
+from claude_proxy.codecs import anthropic_messages, ignore_drop
+from claude_proxy.doctor.exchange import Exchange, Keep
 from claude_proxy.doctor.findings import Heard, parts_of
+from claude_proxy.doctor.languages import Asked, asked
 from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError
+from claude_proxy.native import Dialect
 from claude_proxy.profiles import Profile
-from claude_proxy.server.dialects import TRANSLATIONS
+from claude_proxy.server.direct import NO_SUCH_ENDPOINT
 from claude_proxy.server.upstream import Upstream
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest
@@ -22,27 +22,6 @@ _MOST_BYTES = 16 << 20
 _PATIENT = frozenset({429, 503, 529})
 _TRIES = 3
 _LONGEST_WAIT = 20.0  # seconds
-_EVENT_STARTS = (b"data:", b"event:", b":")
-
-
-@dataclass(slots=True)
-class Exchange:
-    """Bytes and times of one request and its answer. Mutable: grows as the answer comes."""
-
-    request: WireRequest
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    reads: list[tuple[float, bytes]] = field(default_factory=list)
-    """Seconds since the request was sent, and what came then."""
-    seconds: float = 0.0
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(data for _, data in self.reads)
-
-
-Keep = Callable[[str, Exchange], None]
-"""Is told each exchange, with the name of what it is for."""
 
 
 class Talk:
@@ -72,67 +51,77 @@ class Talk:
         await self._exchange("models", exchange)
         return exchange
 
+    def dialect(self, model: str, profile: Profile) -> Dialect:
+        """The language in which the model is asked, as far as is known."""
+        return self._upstream.dialect(model, profile)
+
+    @property
+    def anthropics(self) -> bool:
+        """Whether it is Anthropic's own API."""
+        return self._upstream.native.claude
+
     def encoded(self, request: MessagesRequest, profile: Profile) -> Json:
         """What would be sent; nothing where the request cannot be."""
         try:
-            found: Json = loads(dumps_body(openai_chat.encode_request(request, profile=profile)))
+            return asked(self._upstream, self._key, request, profile, ignore_drop).sent
         except ClaudeProxyError:
             return {}
-        return found
 
     async def ask(self, name: str, request: MessagesRequest, profile: Profile) -> Heard:
         """What the upstream answers to a request, by way of the codec, patient with its limits."""
         dropped: list[tuple[str, str]] = []
-        names = openai_chat.tool_names(request, profile=profile)
-        try:
-            sent = openai_chat.encode_request(
-                request,
-                profile=profile,
-                on_drop=lambda path, why: dropped.append((path, why)),
-                renamed=names,
-            )
-        except ClaudeProxyError as error:
-            return Heard(request, {}, error=error)
-        raw = dumps_body(sent)
-        stream = bool(sent.get("stream"))
-        path = TRANSLATIONS["chat"].path
-        wire = self._upstream.call(path, raw, model=request["model"], key=self._key, stream=stream)
-        heard = Heard(request, loads(raw), dropped=tuple(dropped))
-        return await self._patiently(name, wire, heard, profile, names)
+        dialect = self.dialect(request["model"], profile)
 
-    async def _patiently(
-        self, name: str, wire: WireRequest, heard: Heard, profile: Profile, names: Json
-    ) -> Heard:
+        def drop(path: str, why: str) -> None:
+            dropped.append((path, why))
+
+        try:
+            question = asked(self._upstream, self._key, request, profile, drop)
+        except ClaudeProxyError as error:
+            return Heard(request, {}, error=error, dialect=dialect)
+        heard = Heard(request, question.sent, dropped=tuple(dropped), dialect=dialect)
+        found = await self._patiently(name, question, heard)
+        if self._not_spoken(found):
+            # As the server: from now on it is asked in the other language.
+            self._upstream.without_messages = True
+            return await self.ask(name, request, profile)
+        return found
+
+    def _not_spoken(self, heard: Heard) -> bool:
+        """Whether an upstream that was only thought to speak Messages does not."""
+        return (
+            heard.dialect == "messages"
+            and heard.status in NO_SUCH_ENDPOINT
+            and not self._upstream.only_messages
+            and not anthropic_messages.is_error(heard.raw)
+        )
+
+    async def _patiently(self, name: str, question: Asked, heard: Heard) -> Heard:
         for left in range(_TRIES - 1, -1, -1):
-            exchange = Exchange(wire)
-            found = await self._once(name, exchange, heard, profile, names)
+            exchange = Exchange(question.wire)
+            found = await self._once(name, exchange, question, heard)
             if found.status not in _PATIENT or not left:
                 break
             await self._sleep(min(_retry_after(exchange), _LONGEST_WAIT))
         return found
 
-    async def _once(
-        self, name: str, exchange: Exchange, heard: Heard, profile: Profile, names: Json
-    ) -> Heard:
+    async def _once(self, name: str, exchange: Exchange, question: Asked, heard: Heard) -> Heard:
         self.calls += 1
         message: Message | None = None
         failure: ClaudeProxyError | None = None
         try:
             await self._exchange(name, exchange)
-            message = _message(exchange, heard.request, profile, names)
+            message = question.read(exchange)
         except ClaudeProxyError as error:
             failure = error
-        streamed = _is_stream(exchange)
-        return Heard(
-            request=heard.request,
-            sent=heard.sent,
+        return replace(
+            heard,
             status=exchange.status,
             raw=exchange.body,
-            streamed=streamed,
+            streamed=exchange.is_stream,
             message=message,
             error=failure,
-            dropped=heard.dropped,
-            parts=parts_of(exchange.body, streamed=streamed),
+            parts=parts_of(exchange.body, streamed=exchange.is_stream),
         )
 
     async def _exchange(self, name: str, exchange: Exchange) -> None:
@@ -159,39 +148,6 @@ class Talk:
                     raise ProtocolError("The upstream's answer is larger than 16 MiB.")
         finally:
             await response.aclose()
-
-
-def _message(
-    exchange: Exchange, request: MessagesRequest, profile: Profile, names: Json
-) -> Message:
-    """The answer in Messages. Raises what the upstream said in place of one."""
-    status, body = exchange.status or 0, exchange.body
-    if not 200 <= status < 300 or "html" in exchange.headers.get("content-type", ""):
-        raise openai_chat.decode_error(status, body)
-    more: dict[str, Any] = {
-        "profile": profile,
-        "id": "msg_doctor",
-        "model": request["model"],
-        "tool_names": names,
-        "stop_sequences": request.get("stop_sequences") or (),
-    }
-    if not _is_stream(exchange):
-        try:
-            answer = loads(body)
-        except ValueError:
-            raise openai_chat.decode_error(status, body) from None
-        return openai_chat.decode_response(answer, **more)
-    decoder, fold = openai_chat.StreamDecoder(**more), MessageFold()
-    for event in [*decoder.feed(body), *decoder.close()]:
-        fold.feed(event)
-    if decoder.error is not None:
-        raise decoder.error
-    return fold.message
-
-
-def _is_stream(exchange: Exchange) -> bool:
-    kind = exchange.headers.get("content-type", "")
-    return "event-stream" in kind or exchange.body.lstrip().startswith(_EVENT_STARTS)
 
 
 def _retry_after(exchange: Exchange) -> float:

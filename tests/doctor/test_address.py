@@ -12,8 +12,8 @@ import pytest
 from claude_proxy.backends import WireRequest
 from claude_proxy.doctor import address
 from claude_proxy.doctor.address import Place, reach
+from claude_proxy.doctor.exchange import Exchange
 from claude_proxy.doctor.findings import Finding
-from claude_proxy.doctor.talk import Exchange
 from claude_proxy.errors import UpstreamError
 from tests.upstream import Reply, Upstream
 

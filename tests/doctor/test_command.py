@@ -18,6 +18,7 @@ from claude_proxy.doctor.probes import CALLS
 from claude_proxy.settings import load_settings
 from tests.conftest import UPSTREAM_KEY, LiveServer
 from tests.doctor.model import Model
+from tests.doctor.spoken import Passed, Responses
 from tests.upstream import Received, Reply, Upstream, refusal
 
 CONSOLE = Path(sys.executable).with_name("claude-proxy")
@@ -294,3 +295,53 @@ def test_recordings_hold_no_key(doctor: Doctor, upstream: Upstream, tmp_path: Pa
     assert entry["probe"] == "text"
     assert entry["request"]["body"] == upstream.posts[0].json
     assert entry["response"]["status"] == 200
+
+
+def test_an_upstream_of_messages(
+    doctor: Doctor,
+    upstream: Upstream,
+    environ: dict[str, str],
+    server: Callable[..., LiveServer],
+    tmp_path: Path,
+) -> None:
+    def managed(body: Any) -> bool:
+        return "context_management" in body
+
+    refusing = Passed(rules=((managed, "context_management: Extra inputs are not permitted"),))
+    upstream.answer(refusing)
+    environ["CLAUDE_PROXY_UPSTREAM_DIALECT"] = "messages"
+    kept = tmp_path / "kept"
+    done = doctor("--tier", "big", "--write", "--record", str(kept))
+    assert done.returncode == 0, done.stdout
+    assert "Model large (opus), asked in Messages, without translation\n" in done.stdout
+    assert '-> profile: without = ["context_management"]' in done.stdout
+    [table] = tomllib.loads(profiles_file(environ).read_text())["profiles"].values()
+    assert table["without"] == ["context_management"]
+    text = "".join(path.read_text() for path in kept.iterdir())
+    assert UPSTREAM_KEY not in text and '"anthropic-version"' in text
+    assert "context-management-" in text
+
+    live = server(load_settings(environ=environ, trusted_folder=False))
+    body = {**HELLO, "model": "claude-opus-5", "context_management": {"edits": []}}
+    answer = httpx.post(f"{live.url}/v1/messages?beta=true", json=body)
+    assert answer.is_success
+    assert "context_management" not in upstream.last.json
+    assert "context_management=" in answer.headers["x-claude-proxy-notes"]
+
+
+def test_an_upstream_of_the_responses_api(
+    doctor: Doctor, upstream: Upstream, environ: dict[str, str]
+) -> None:
+    upstream.answer(Responses(reasons=True, encrypts=True))
+    environ["CLAUDE_PROXY_UPSTREAM_DIALECT"] = "responses"
+    done = doctor("--tier", "small", "--json", "--write")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert report["models"][0]["dialect"] == "responses"
+    assert {post.path for post in upstream.posts} == {"/v1/responses"}
+    [table] = tomllib.loads(profiles_file(environ).read_text())["profiles"].values()
+    assert table["reasoning_items"] == "encrypted"
+    again = doctor("--tier", "small")
+    assert "Model small (haiku), asked in the Responses API\n" in again.stdout
+    assert "does not know this yet" not in again.stdout
+    assert upstream.last.json["include"] == ["reasoning.encrypted_content"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from claude_proxy.backends import WireRequest
+from claude_proxy.doctor.exchange import Exchange
 from claude_proxy.doctor.record import Recorder
-from claude_proxy.doctor.talk import Exchange
 from claude_proxy.server.redact import Redactor
 from claude_proxy.settings import SettingsError
 from tests.doctor.model import Model
