@@ -85,9 +85,12 @@ def decode_error(status: int, body: bytes, /) -> UpstreamError:
     if not isinstance(told, str) or not told:
         phrase = _PHRASES.get(status, "(unknown status)")
         told = f"The upstream answered {status} {phrase} without a message of its own."
-    if not 400 <= status < 600:
-        return UpstreamError(told)
     known: ErrorType | None = kind if isinstance(kind, str) and kind in STATUS else None
+    if known and 200 <= status < 300:
+        # Some servers say that all is well and what is not in the body.
+        status = STATUS[known] if known != "api_error" else 502
+    if not 400 <= status < 600:
+        return UpstreamError(told, quoted=bool(error))
     return UpstreamError(told, status=status, type=known, quoted=True)
 
 

@@ -5,6 +5,8 @@ touching either. Of most events nothing is read: only those that carry usage or 
 decoded, from a copy. Pure like every codec.
 """
 
+import json
+import re
 from typing import Any
 
 import msgspec
@@ -16,6 +18,8 @@ _BLANK = (b"\n\n", b"\n\r\n", b"\r\r")
 """How an event ends, but for lines that end in different ways."""
 
 _OVERLAP = max(map(len, _BLANK)) - 1
+_MOST_COMMENTS = 64 * 1024
+_EVENT_END = re.compile(rb"\r?\n\r?\n|\r\r")
 
 Usage = dict[str, int]
 """`input_tokens`, `cached_tokens`, `output_tokens`, as far as they were told."""
@@ -67,6 +71,25 @@ class WholeEvents:
         return held
 
 
+class Opening:
+    """Holds the comments before the first event back: they are no answer yet. Mutable."""
+
+    __slots__ = ("_held", "_open")
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._open = False
+
+    def feed(self, events: bytes) -> bytes:
+        if self._open:
+            return events
+        held = self._held + events
+        self._open = b"data" in events
+        # So many comments say nothing that would be missed.
+        self._held = b"" if self._open or len(held) > _MOST_COMMENTS else held
+        return held if self._open else b""
+
+
 class _Counts(msgspec.Struct):
     input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -78,6 +101,10 @@ class _Message(msgspec.Struct):
     usage: _Counts | None = None
 
 
+class _Typed(msgspec.Struct):
+    type: Any = None
+
+
 class _Event(msgspec.Struct):
     type: str = ""
     message: _Message | None = None
@@ -86,6 +113,7 @@ class _Event(msgspec.Struct):
 
 _event = msgspec.json.Decoder(_Event)
 _whole = msgspec.json.Decoder(_Message)
+_typed = msgspec.json.Decoder(_Typed)
 
 
 class Tap:
@@ -118,6 +146,33 @@ class Tap:
                 self.finished = True
             for counts in (event.message and event.message.usage, event.usage):
                 self.usage |= _usage(counts)
+
+
+def until_end(events: bytes) -> bytes:
+    """Whole events up to the one that ends the answer; all of them where none does."""
+    start = 0
+    for found in _EVENT_END.finditer(events):
+        tap = Tap()
+        tap.read(events[start : found.end()])
+        if tap.finished:
+            return events[: found.end()]
+        start = found.end()
+    return events
+
+
+def type_of(answer: bytes) -> str | None:
+    """What a whole answer calls itself, "" if nothing; None if it is no JSON object."""
+    read = _decode(_typed, answer)
+    if read is not None:
+        return read.type if isinstance(read.type, str) else ""
+    try:
+        # It takes more: half an emoji, as models say it, or a byte order mark.
+        body = json.loads(answer[: LIMIT + 1])
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    return body["type"] if isinstance(body.get("type"), str) else ""
 
 
 def usage_of(message: bytes) -> Usage:

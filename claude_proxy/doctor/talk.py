@@ -13,7 +13,7 @@ from claude_proxy.doctor.languages import Asked, asked
 from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError
 from claude_proxy.native import Dialect
 from claude_proxy.profiles import Profile
-from claude_proxy.server.direct import NO_SUCH_ENDPOINT
+from claude_proxy.server.passed_errors import NO_SUCH_ENDPOINT
 from claude_proxy.server.upstream import Upstream
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest

@@ -18,10 +18,16 @@ from starlette.types import Receive, Scope, Send
 from claude_proxy.backends import WireRequest, WireResponse
 from claude_proxy.codecs import anthropic_messages
 from claude_proxy.codecs.jsonio import Body, loads
-from claude_proxy.codecs.passing import Tap, Usage, WholeEvents, usage_of
+from claude_proxy.codecs.passing import (
+    Opening,
+    Tap,
+    Usage,
+    WholeEvents,
+    until_end,
+    usage_of,
+)
 from claude_proxy.codecs.retarget import retarget
 from claude_proxy.errors import (
-    Answer,
     ClaudeProxyError,
     ProtocolError,
     UpstreamError,
@@ -33,33 +39,32 @@ from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.described import described, most_tokens
 from claude_proxy.server.notes import Notes, answer_headers
+from claude_proxy.server.passed_errors import NotSpoken, check_status
 from claude_proxy.server.reading import (
     MAX_ANSWER_BYTES,
-    MAX_ERROR_BYTES,
     in_time,
     is_event_stream,
-    is_json,
-    is_page,
     read_all,
-    read_some,
 )
-from claude_proxy.server.redact import Redactor
 from claude_proxy.server.responses import PassedStream, clean_error, send_bytes
 from claude_proxy.server.services import Services
 from claude_proxy.server.upstream import Upstream
-from claude_proxy.server.verbatim import anthropic_headers, passed_headers, passed_query
-from claude_proxy.server.watch import SilenceAfterFinish, Watch
+from claude_proxy.server.verbatim import (
+    anthropic_headers,
+    check_message,
+    passed_headers,
+    passed_query,
+    passed_type,
+)
+from claude_proxy.server.watch import ClientGone, Watch
 from claude_proxy.types import Json
 
 _PATH = "/v1/messages"
 _MODELS_PATH = "/v1/models"
 _MODELS_SECONDS = 2.0
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
-NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
-
-
-class NotSpoken(UpstreamError):
-    """The upstream has no Messages API."""
+_ERROR = b'"error"'
+"""Stands in every error, as its type or its field; in a text its quotes are escaped."""
 
 
 class Pass(NamedTuple):
@@ -101,7 +106,9 @@ class Plan(NamedTuple):
             async with services.watch(receive) as watch:
                 response = await services.backend.send(self.passing.wire)
                 watch.heard()
-                await _check(response, watch, self.passing, services.redactor)
+                await check_status(
+                    response, watch, services.redactor, optional=self.passing.optional
+                )
                 raw = await read_all(response, watch, MAX_ANSWER_BYTES)
         finally:
             if response is not None:
@@ -192,9 +199,6 @@ async def reply(
     try:
         async with AsyncExitStack() as stack, services.watch(receive) as watch:
             await relay.run(watch, stack)
-    except SilenceAfterFinish as silent:
-        forget_frames(silent)
-        await in_time(relay.finish(), silence)
     except ClaudeProxyError as error:
         if relay.finished:
             forget_frames(error)
@@ -224,6 +228,8 @@ class Relay:
         self._stream = stream
         self._send = send
         self._events = WholeEvents()
+        self._opening = Opening()
+        self._keys = context.keys()
         self._tap = Tap()
 
     @property
@@ -237,7 +243,8 @@ class Relay:
         response = await self._services.backend.send(self._passing.wire)
         stack.push_async_callback(response.aclose)
         watch.heard()
-        await _check(response, watch, self._passing, self._services.redactor)
+        redactor, optional = self._services.redactor, self._passing.optional
+        await check_status(response, watch, redactor, self._keys, optional=optional)
         if is_event_stream(response):
             if not self._passing.stream:
                 self._beat(watch, first=self._services.settings.ping_seconds)
@@ -250,47 +257,51 @@ class Relay:
 
     def _beat(self, watch: Watch, *, first: float) -> None:
         def beat() -> None:
-            if self._tap.finished:
-                watch.interrupt(SilenceAfterFinish())
-            else:
-                self._stream.beat()
-                watch.beat_every(self._services.settings.ping_seconds)
+            self._stream.beat()
+            watch.beat_every(self._services.settings.ping_seconds)
 
         watch.beat(beat, first=first, blocked=lambda: self._stream.writing)
 
     def _note_head(self, response: WireResponse) -> dict[str, str]:
         """What the client gets to see of the answer's headers."""
-        passed = passed_headers(response, self._services.redactor)
+        passed = passed_headers(response, self._services.redactor, self._keys)
         if not self._stream.started:
             self._context.keep_id(passed.pop("request-id", ""))
         self._stream.headers.update(passed)
         return self._stream.headers
 
     async def _pump(self, response: WireResponse, watch: Watch) -> None:
-        events, tap, stream = self._events, self._tap, self._stream
+        tap, stream = self._tap, self._stream
         paced = False
-        try:
-            async for data in response:
-                watch.heard()
-                whole = events.feed(data)
-                if not whole:
-                    continue
-                tap.read(whole)
-                if tap.started and not stream.first_at:
-                    stream.first_at = time.monotonic()
-                await stream.write(whole)
-                watch.spoke()
-                if not paced:
-                    watch.beat_every(self._services.settings.ping_seconds)
-                    paced = True
-        except UpstreamError:
-            # After its end an answer is complete, however its connection ends.
-            if not tap.finished:
-                raise
+        async for data in response:
+            watch.heard()
+            whole = self._opening.feed(self._masked(self._events.feed(data)))
+            if not whole:
+                continue
+            tap.read(whole)
+            if tap.started and not stream.first_at:
+                stream.first_at = time.monotonic()
+            if tap.finished:
+                # Whatever comes behind its end, and however the connection ends.
+                self._events = WholeEvents()
+                whole = until_end(whole)
+            await stream.write(whole)
+            watch.spoke()
+            if tap.finished:
+                return
+            if not paced:
+                watch.beat_every(self._services.settings.ping_seconds)
+                paced = True
+
+    def _masked(self, events: bytes) -> bytes:
+        """Errors without a key, whoever's: they may quote what the upstream was sent."""
+        if _ERROR not in events:
+            return events
+        return self._services.redactor.mask(events, *self._keys)
 
     async def finish(self) -> None:
         """The end: what is left as it is, or the error that a cut is."""
-        rest = self._events.close()
+        rest = self._masked(self._events.close())
         if rest:
             self._tap.read(rest)  # Some servers end without the blank line.
         if self._tap.finished:
@@ -313,32 +324,16 @@ class Relay:
         raw = await read_all(response, watch, MAX_ANSWER_BYTES)
         if self._stream.started:
             raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
+        check_message(raw, response.status)
         headers = self._note_head(response)
         _note_usage(self._context, usage_of(raw))
-        kind = response.headers.get("content-type", "application/json")
+        kind = passed_type(response, self._services.redactor, self._keys)
         await send_bytes(self._send, raw, kind, status=response.status, headers=headers)
 
 
-async def _check(response: WireResponse, watch: Watch, passing: Pass, redactor: Redactor) -> None:
-    """Raises what the upstream answered, unless it is a success that is not a web page."""
-    status = response.status
-    if 200 <= status < 300 and not is_page(response):
-        return
-    body = await read_some(response, watch, MAX_ERROR_BYTES)
-    if status in NO_SUCH_ENDPOINT and passing.optional and not anthropic_messages.is_error(body):
-        raise NotSpoken("The upstream has no Messages API.", status=status)
-    error = anthropic_messages.decode_error(status, body)
-    passed = passed_headers(response, redactor)
-    id = passed.pop("request-id", "")
-    if 400 <= status and body.strip() and not is_page(response):
-        kind = "application/json" if is_json(response) else "text/plain"
-        error.answer = Answer(body, kind, id)
-    error.headers = {**error.headers, **passed}
-    raise error
-
-
 def _note_usage(context: Context, usage: Usage) -> None:
-    if usage:
+    # Only messages cost; a count or a list that reports usage has no model to count it for.
+    if usage and "upstream_model" in context.facts:
         names = ("input_tokens", "cached_tokens", "output_tokens")
         context.facts.update({name: usage.get(name, 0) for name in names})
 
@@ -382,6 +377,8 @@ async def models(
         async with asyncio.timeout(_MODELS_SECONDS):
             await reply(services, context, Pass(wire, {}, False, True), receive, send)
     except (UpstreamError, TimeoutError) as error:
+        if context.status and isinstance(error, TimeoutError):
+            raise ClientGone from None  # It does not read.
         if context.status or (isinstance(error, UpstreamError) and error.answer):
             raise
         forget_frames(error)

@@ -16,8 +16,8 @@ from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.correcting import Pupil
-from claude_proxy.server.direct import NotSpoken
 from claude_proxy.server.notes import shortened
+from claude_proxy.server.passed_errors import NotSpoken
 from claude_proxy.server.pdf import documents
 from claude_proxy.server.plans import Plan, make_plan
 from claude_proxy.server.refusals import accepted, refused

@@ -149,23 +149,31 @@ def _encoded(
 async def reply_whole(
     services: Services, context: Context, plan: Plan, receive: Receive, send: Send
 ) -> None:
-    message, headers = await ask(services, plan, receive)
+    message, headers = await ask(services, plan, receive, keys=context.keys())
     services.reasoning.keep(thoughts_of(message["content"]), plan.route, plan.seal)
     _note_usage(services, context, plan, message["usage"])
     message["usage"] = _told(services, plan, message["usage"], streamed=False)
     await send_json(send, 200, {**message}, {**plan.headers, **headers})
 
 
-async def ask(services: Services, plan: Plan, receive: Receive) -> tuple[Message, dict[str, str]]:
-    """The whole answer and the upstream's headers for the client. Raises `UpstreamError`."""
+async def ask(
+    services: Services,
+    plan: Plan,
+    receive: Receive,
+    *,
+    keys: Sequence[str] = (),
+    limit: int = MAX_ANSWER_BYTES,
+) -> tuple[Message, dict[str, str]]:
+    """The whole answer, of at most `limit` bytes, and the upstream's headers for a client with
+    these `keys`. Raises `UpstreamError`."""
     response: WireResponse | None = None
     try:
         async with services.watch(receive) as watch:
             response = await services.backend.send(plan.wire)
             watch.heard()
             await _check_status(plan, response, watch)
-            raw = await read_all(response, watch, MAX_ANSWER_BYTES)
-        return _whole(plan, response, raw), _own_headers(services, response)
+            raw = await read_all(response, watch, limit)
+        return _whole(plan, response, raw), _own_headers(services, response, keys)
     finally:
         if response is not None:
             await response.aclose()
@@ -255,7 +263,8 @@ class Relay:
         stack.push_async_callback(response.aclose)
         watch.heard()
         await _check_status(self._plan, response, watch)
-        self._stream.headers.update(_own_headers(self._services, response))
+        keys = self._context.keys()
+        self._stream.headers.update(_own_headers(self._services, response, keys))
         if is_json(response):
             # The upstream did not stream; the client gets its stream all the same.
             raw = await read_all(response, watch, MAX_ANSWER_BYTES)
@@ -348,10 +357,11 @@ def _passed_headers(response: WireResponse) -> dict[str, str]:
     return {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
 
 
-def _own_headers(services: Services, response: WireResponse) -> dict[str, str]:
-    """Those of a good answer; none at all from an upstream that repeats our key in one."""
+def _own_headers(services: Services, response: WireResponse, keys: Sequence[str]) -> dict[str, str]:
+    """Those of a good answer; none at all from an upstream that repeats a key in one, ours or one
+    of the client's `keys`."""
     passed = _passed_headers(response)
-    return {} if services.redactor.knows(" ".join(passed.values())) else passed
+    return {} if services.redactor.knows(" ".join(passed.values()), *keys) else passed
 
 
 def _told(services: Services, plan: Plan, usage: Usage, *, streamed: bool) -> Usage:

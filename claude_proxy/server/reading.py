@@ -46,13 +46,17 @@ async def in_time(last_words: Awaitable[None], seconds: float) -> None:
 
 
 def is_event_stream(response: WireResponse) -> bool:
-    return "event-stream" in response.headers.get("content-type", "")
+    return "event-stream" in _kind(response)
 
 
 def is_json(response: WireResponse) -> bool:
-    return "json" in response.headers.get("content-type", "").partition(";")[0]
+    return "json" in _kind(response).partition(";")[0]
 
 
 def is_page(response: WireResponse) -> bool:
     """Whether it is a web page, which no client of an API can read."""
-    return "html" in response.headers.get("content-type", "")
+    return "html" in _kind(response)
+
+
+def _kind(response: WireResponse) -> str:
+    return response.headers.get("content-type", "").lower()

@@ -53,17 +53,21 @@ class Redactor:
         self._forms = tuple(sorted(forms, key=len, reverse=True))
         self._known = tuple(value for value in known if len(value) > _SHORTEST_PART)
 
-    def knows(self, text: str) -> bool:
-        """Whether one of this server's own keys is in the text."""
-        return any([form in text for form in self._forms])
+    def knows(self, text: str, *more: str) -> bool:
+        """Whether one of this server's own keys, or one of `more`, is in the text."""
+        own = [form for value in more if len(value) >= _SHORTEST_PART for form in _forms(value)]
+        return any([form in text for form in (*self._forms, *own)])
 
-    def mask(self, raw: bytes) -> bytes:
-        """Bytes of somebody else's: the very same, unless one of this server's keys, or the start
-        of one, is in them."""
+    def mask(self, raw: bytes, *more: str) -> bytes:
+        """Bytes of somebody else's: the very same, unless one of this server's keys or of `more`,
+        or the start of one, is in them."""
         text = raw.decode("utf-8", "surrogateescape")
-        if not self.knows(text) and not any([key[:_SHORTEST_PART] in text for key in self._known]):
+        own = [value for value in more if len(value) >= _SHORTEST_PART]
+        forms = [*self._forms, *(form for value in own for form in _forms(value))]
+        starts = [key[:_SHORTEST_PART] for key in (*self._known, *own)]
+        if not any([each in text for each in (*forms, *starts)]):
             return raw
-        return self.clean(text).encode("utf-8", "surrogateescape")
+        return self.clean(text, *more).encode("utf-8", "surrogateescape")
 
     def clean(self, text: str, *more: str) -> str:
         """`text` without the known keys, the ones in `more`, and anything shaped like a key.

@@ -84,7 +84,8 @@ async def send_error(
     if codec is anthropic_messages and isinstance(error, UpstreamError) and error.answer:
         # Clients read the wording, so it stays as it is.
         context.keep_id(error.answer.request_id)
-        raw, kind = redactor.mask(error.answer.body), error.answer.content_type
+        raw = redactor.mask(error.answer.body, *context.keys())
+        kind = error.answer.content_type
         await send_bytes(send, raw, kind, status=error.status, headers=headers)
         return
     status, body = codec.encode_error(clean, request_id=context.id)

@@ -350,6 +350,12 @@ ERRORS = [
     + ("not_found_error", "The upstream answered 404 Not Found without a message"),
     (599, b"no", 599) + ("api_error", "The upstream answered 599 (unknown status)"),
     (302, b"", 502) + ("api_error", "The upstream answered 302 Found"),
+    (200, b'{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}', 429)
+    + ("rate_limit_error", "slow"),
+    (200, b'{"type":"error","error":{"type":"api_error","message":"oops"}}', 502)
+    + ("api_error", "oops"),
+    (302, b'{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}', 502)
+    + ("api_error", "slow"),
     (503, b'{"type":"error","error":"busy"}', 503) + ("overloaded_error", "answered 503"),
     (503, b'{"type":"error","error":{"type":["a"],"message":7}}', 503)
     + ("overloaded_error", "answered 503"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_proxy.codecs.passing import Tap, WholeEvents, usage_of
+from claude_proxy.codecs.passing import Opening, Tap, WholeEvents, type_of, until_end, usage_of
 from claude_proxy.errors import ProtocolError
 
 START = (
@@ -129,6 +129,49 @@ def test_what_cannot_be_read_is_let_pass(event):
     tap = Tap()
     tap.read(event)
     assert tap.usage == {} and not tap.finished
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("behind", [b"", b": late\n\n", WHOLE])
+def test_nothing_stands_behind_the_end(behind, line_end):
+    whole = WHOLE.replace(b"\n", line_end)
+    assert until_end(whole + behind.replace(b"\n", line_end)) == whole
+    assert until_end(START + TEXT) == START + TEXT
+
+
+def test_comments_wait_for_the_first_event():
+    opening = Opening()
+    assert opening.feed(b": a\n\n") == opening.feed(b": b\n\n") == b""
+    assert opening.feed(START) == b": a\n\n: b\n\n" + START
+    assert opening.feed(b": c\n\n") == b": c\n\n"
+
+
+def test_only_so_many_comments_are_kept():
+    opening = Opening()
+    for _ in range(3):
+        assert opening.feed(b":" + b"a" * 40_000 + b"\n\n") == b""
+    assert len(opening.feed(START)) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "type"),
+    [
+        (b'{"type":"message","usage":{"input_tokens":1e999}}', "message"),
+        (b'{"type":"message","text":"\\ud83d"}', "message"),
+        (b'\xef\xbb\xbf{"text":"\\ud83d"}', ""),
+        (b'["\\ud83d"]', None),
+        (b'{"type":["error"]}', ""),
+        (b"{}", ""),
+        (b"[]", None),
+        (b"null", None),
+        (b"<html>", None),
+        (b"", None),
+        (b'{"type":"message"', None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_what_a_whole_answer_calls_itself(answer, type):
+    assert type_of(answer) == type
 
 
 def test_the_usage_of_a_whole_answer():

@@ -1,0 +1,44 @@
+"""What an upstream answered in place of a message, where its words are passed on."""
+
+from collections.abc import Sequence
+
+from claude_proxy.backends import WireResponse
+from claude_proxy.codecs import anthropic_messages
+from claude_proxy.codecs.passing import type_of
+from claude_proxy.errors import Answer, UpstreamError
+from claude_proxy.server.reading import MAX_ERROR_BYTES, is_json, is_page, read_some
+from claude_proxy.server.redact import Redactor
+from claude_proxy.server.verbatim import passed_headers
+from claude_proxy.server.watch import Watch
+
+NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
+
+
+class NotSpoken(UpstreamError):
+    """The upstream has no Messages API."""
+
+
+async def check_status(
+    response: WireResponse,
+    watch: Watch,
+    redactor: Redactor,
+    keys: Sequence[str] = (),
+    *,
+    optional: bool,
+) -> None:
+    """Raises what the upstream answered, unless it is a success that is not a web page."""
+    status = response.status
+    if 200 <= status < 300 and not is_page(response):
+        return
+    body = await read_some(response, watch, MAX_ERROR_BYTES)
+    if status in NO_SUCH_ENDPOINT and optional and not anthropic_messages.is_error(body):
+        raise NotSpoken("The upstream has no Messages API.", status=status)
+    error = anthropic_messages.decode_error(status, body)
+    passed = passed_headers(response, redactor, keys)
+    id = passed.pop("request-id", "")
+    told = type_of(body) is not None if is_json(response) else body.strip()
+    if 400 <= status and told and not is_page(response):
+        kind = "application/json" if is_json(response) else "text/plain"
+        error.answer = Answer(body, kind, id)
+    error.headers = {**error.headers, **passed}
+    raise error
