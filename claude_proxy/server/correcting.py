@@ -46,8 +46,8 @@ class Pupil:
         self._has_repeated = False
 
     def accepted(self, route: Route) -> None:
-        """The upstream has taken a request that this route's corrections made."""
-        if not route.trial:
+        """A reply has come to its end; was it to a request that this route's corrections made?"""
+        if not route.trial or not self._taken():
             return
         self._services.lessons.keep(route.upstream, route.model, route.trial, self._said or "")
         self._count(route.trial, "accepted")
@@ -57,7 +57,7 @@ class Pupil:
         """The plan that is to be tried next: corrected, if the error asks for that and there was
         none yet, or the same after a broken call of the model's."""
         route = plan.route
-        if self._context.status:  # Content has gone out: whatever failed then, the form was right.
+        if self._context.status:
             self.accepted(route)
             return None
         if not isinstance(error, UpstreamError):
@@ -106,6 +106,14 @@ class Pupil:
         # Of its profile only what refusals have taught counts there.
         known = corrected(_PASSED, (*route.learned, *route.trial))
         return find_corrections(_read(error), known, rules=PASSED_RULES)
+
+    def _taken(self) -> bool:
+        """Whether the upstream has taken the request.
+
+        Once content has gone out the form was right, whatever failed then. But a stream may have
+        begun with a ping, before anybody knew: its error says nothing.
+        """
+        return bool(self._context.first_at) or self._context.fault is None
 
     def _corrected(self, plan: Plan, corrections: tuple[Correction, ...]) -> Plan | None:
         """None where it would be the same request again."""

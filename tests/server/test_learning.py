@@ -172,6 +172,31 @@ def test_a_busy_upstream_says_nothing_about_a_correction(server, upstream):
     assert upstream.last.json["max_completion_tokens"] == 9
 
 
+@pytest.mark.fault("hang", "status")
+@pytest.mark.parametrize(
+    "second",
+    [
+        Reply(completion("late"), delay=5),
+        Reply(delay=1, raw=b""),
+        Reply({"error": {"message": "no"}}, status=400, delay=1),
+    ],
+)
+def test_an_attempt_that_fails_behind_a_ping_proves_nothing(server, upstream, tmp_path, second):
+    file = tmp_path / "learned.json"
+    upstream.play(refusal(400, USE_OTHER), second)
+    live = server(
+        CLAUDE_PROXY_LEARNED_FILE=str(file),
+        CLAUDE_PROXY_HOLD_SECONDS="0.2",
+        CLAUDE_PROXY_REQUEST_TIMEOUT="2",
+    )
+    reply = ask(live, stream=True)
+    assert reply.status_code == 200 and "event: error" in reply.text
+    assert not file.exists()
+    upstream.play(Reply(stream=text_stream("hi")))
+    assert "hi" in ask(live, stream=True).text
+    assert eventually(file.exists), "what helps is kept as before"
+
+
 def test_the_same_request_is_not_sent_twice(server, upstream):
     upstream.play(refusal(400, "Unknown parameter: 'user'."))
     assert ask(server()).status_code == 400
