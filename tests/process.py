@@ -147,6 +147,7 @@ def started(
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
         output = Path(home, "output.log")
         known = {"PATH": os.environ["PATH"], "HOME": str(home)}
+        known |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
         if upstream is not None:
             known |= {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": UPSTREAM_KEY}
         with output.open("wb") as file:

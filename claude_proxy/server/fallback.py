@@ -37,7 +37,7 @@ async def reply(
     A refusal that says how the request is to be corrected is answered by one corrected attempt.
     """
     documents.refuse(services, call)
-    await prepare(services, context, call)
+    await prepare(services, context, call, receive)
     plan = await _plan(services, context, call, receive)
     others: Iterator[Route] | None = None
     pupil = Pupil(services, context, call)

@@ -160,9 +160,10 @@ class Services:
         if self.settings.fixed:
             await self.upstream_models.get(self.upstream.key((), oauth=False))
 
-    def watch(self, receive: Receive) -> Watch:
-        """Around a request's wait for the upstream."""
-        return Watch(receive, silence=self.settings.request_timeout, drain=self.drain)
+    def watch(self, receive: Receive, *, silence: float | None = None) -> Watch:
+        """Around a request's wait for the upstream, or for what is done before."""
+        most = self.settings.request_timeout if silence is None else silence
+        return Watch(receive, silence=most, drain=self.drain)
 
     @contextmanager
     def slot(self) -> Iterator[None]:

@@ -6,10 +6,19 @@ Whatever goes wrong, the prompt is shortened by rules instead; a request never f
 import asyncio
 
 import structlog
+from starlette.types import Receive
 
 from claude_proxy.codecs import Peek, anthropic_messages
 from claude_proxy.codecs.jsonio import Body, dumps
-from claude_proxy.compression import Shortened, Texts, advice, estimate, read_prompt, with_summary
+from claude_proxy.compression import (
+    LONGEST,
+    Shortened,
+    Texts,
+    advice,
+    estimate,
+    read_prompt,
+    with_summary,
+)
 from claude_proxy.errors import ClaudeProxyError, ProtocolError
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
@@ -25,6 +34,10 @@ WORTH_TOKENS = 256
 SECONDS = 30.0
 MODEL = "haiku"
 _AS_IT_IS = "messages"
+_MOST_BYTES = 4 << 20
+"""Of the answer, with whatever the model thought before."""
+_ITS_OWN = frozenset({"authentication_error", "permission_error", "billing_error"})
+"""Errors of a client's own key: another client may get a summary by its own."""
 
 _TASK = (
     "You shorten the instructions that a coding assistant works by. Write them again in at most "
@@ -35,8 +48,11 @@ _TASK = (
 log = structlog.get_logger("claude_proxy.summaries")
 
 
-async def prepare(services: Services, context: Context, call: Call) -> None:
-    """Sees to it that this request's prompt has its summary, or is known to get none."""
+async def prepare(services: Services, context: Context, call: Call, receive: Receive) -> None:
+    """Sees to it that this request's prompt has its summary, or is known to get none.
+
+    Raises only when the client leaves, or the server ends.
+    """
     prompts = services.prompts
     if prompts is None or not prompts.summarize:
         return
@@ -49,8 +65,9 @@ async def prepare(services: Services, context: Context, call: Call) -> None:
     if task is None:
         task = asyncio.create_task(_make(services, prompts, context, prompt.texts))
         prompts.running[prompt.texts] = task
-    # Others may wait for it too: it goes on when this client leaves.
-    await asyncio.shield(task)
+    async with services.watch(receive, silence=SECONDS + 60):
+        # Others may wait for it too: it goes on when this client leaves.
+        await asyncio.shield(task)
 
 
 async def _make(services: Services, prompts: Prompts, context: Context, texts: Texts) -> None:
@@ -60,7 +77,8 @@ async def _make(services: Services, prompts: Prompts, context: Context, texts: T
     except (ClaudeProxyError, TimeoutError) as error:
         reason = error.type if isinstance(error, ClaudeProxyError) else "timeout_error"
         log.warning("summary_failed", request_id=context.id, error=reason)
-        prompts.keep(texts, None, failed=True)
+        if services.settings.fixed or reason not in _ITS_OWN:
+            prompts.keep(texts, None, failed=True)
     finally:
         del prompts.running[texts]
 
@@ -80,8 +98,10 @@ async def _summary(
         raise ProtocolError("No model here can be asked for a summary.")
     plan = make_plan(services, own, Call(Body(dumps(_request(words, room)))), route)
     async with asyncio.timeout(SECONDS):
-        message, _ = await ask(services, plan, _never)
-    found = with_summary(texts, _text(message), prompts.limit)
+        message, _ = await ask(services, plan, _never, limit=_MOST_BYTES)
+    text = _text(message)
+    # Counting tokens takes its time; this is far above any prompt's limit.
+    found = None if len(text) > LONGEST else with_summary(texts, text, prompts.limit)
     if found is None:
         raise ProtocolError("The summary of the system prompt is too long.")
     return found

@@ -1,6 +1,9 @@
 """System prompts are shortened where that is set: once a prompt, told, and never at any cost."""
 
 import asyncio
+import json
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -11,7 +14,10 @@ from claude_proxy.compression import Shortened
 from claude_proxy.server import summaries
 from claude_proxy.server.prompts import Prompts
 from tests.conftest import settings_for
-from tests.upstream import Reply, completion, refusal
+from tests.faults.asking import in_flight
+from tests.faults.raw_client import request as raw_request
+from tests.process import started
+from tests.upstream import Reply, completion, eventually, refusal
 
 RULES = "".join(
     f"- Rule {n}: keep words in order, and do not repeat yourself.\n" for n in range(40)
@@ -109,6 +115,62 @@ def test_without_a_good_summary_rules_do_it(server, upstream, answer, monkeypatc
     assert [reply.status_code for reply in replies] == [200, 200]
     assert [post.json["model"] for post in upstream.posts] == ["gpt-4o-mini", "gpt-4o", "gpt-4o"]
     assert "system=shortened from " in replies[1].headers["x-claude-proxy-notes"]
+
+
+def test_a_summary_without_end_keeps_nobody(server, upstream):
+    upstream.answer(of_two(Reply(completion("a" * (60 << 20)))))
+    live = summarizing(server)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, live)
+        waits = []
+        while not asked.done():
+            started = time.monotonic()
+            assert httpx.get(f"{live.url}/livez", timeout=20).status_code == 200
+            waits.append(time.monotonic() - started)
+    assert asked.result().status_code == 200
+    assert "system=shortened from " in asked.result().headers["x-claude-proxy-notes"]
+    assert len(upstream.posts) == 2
+
+
+@pytest.mark.fault("left")
+def test_who_leaves_does_not_wait_for_a_summary(server, upstream):
+    upstream.answer(of_two(Reply(completion("late"), delay=20)))
+    live = summarizing(server)
+    with socket.create_connection(("127.0.0.1", live.port)) as client:
+        client.sendall(raw_request(body=json.dumps(BODY).encode()))
+        assert upstream.wait_posts(1)
+    assert eventually(lambda: in_flight(live.url) == 0)
+
+
+@pytest.mark.fault("drain-ceiling")
+def test_the_servers_end_ends_the_wait_for_a_summary(upstream):
+    upstream.answer(of_two(Reply(completion("late"), delay=60)))
+    settings = {
+        "CLAUDE_PROXY_PROMPT_COMPRESSION": "summarize",
+        "CLAUDE_PROXY_DRAIN_SECONDS": "0.5",
+    }
+    with started(upstream, **settings) as process, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, process)
+        assert upstream.wait_posts(1)
+        process.end()
+        assert asked.result().status_code == 503
+    assert [post.json["model"] for post in upstream.posts] == ["gpt-4o-mini"]
+
+
+def test_another_clients_wrong_key_spoils_nothing(server, upstream):
+    def answer(request):
+        if request.headers["authorization"] != "Bearer good-key-0123456789":
+            return refusal(401, "no such key")
+        return of_two(Reply(completion("Keep to the rules.")))(request)
+
+    upstream.answer(answer)
+    live = summarizing(server, CLAUDE_PROXY_MODE="passthrough")
+    replies = [
+        httpx.post(f"{live.url}/v1/messages", json=BODY, headers={"x-api-key": key}, timeout=20)
+        for key in ("wrong-key-0123456789", "good-key-0123456789")
+    ]
+    assert [reply.status_code for reply in replies] == [401, 200]
+    assert "system=summarized from " in replies[1].headers["x-claude-proxy-notes"]
 
 
 @pytest.mark.parametrize("system", [None, "Short.", [{"type": "novel"}], ENVIRONMENT, 5])
