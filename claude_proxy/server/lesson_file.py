@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import Any, NamedTuple
 
 from claude_proxy.learning import Correction
@@ -18,6 +19,9 @@ from claude_proxy.learning.correction import COLLECTED
 MOST_PAIRS = 1_000
 MOST_OF_PAIR = 20
 _MOST_BYTES = 8 << 20
+_MOST_KEPT = 1 << 20
+_ENTRY_BYTES = 300
+"""Of a lesson without its texts."""
 _VERSION = 1
 _TEXT_LENGTH = 300
 
@@ -48,7 +52,9 @@ Lessons = list[Lesson]
 def read(path: Path) -> Lessons:
     """What the file holds; nothing if there is none. Raises `OSError` and `NotOurs`."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NotOurs("it is no regular file")
             raw = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         return []
@@ -68,6 +74,11 @@ def read(path: Path) -> Lessons:
     return bounded([lesson for entry in entries if (lesson := _lesson(entry))])
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe would keep us, and with us every request, until somebody writes into it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def change(path: Path, edit: Callable[[Lessons], Lessons]) -> Lessons:
     """Replaces the file by what `edit` makes of it, and returns that. Raises like `read`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,13 +91,29 @@ def change(path: Path, edit: Callable[[Lessons], Lessons]) -> Lessons:
 
 
 def bounded(lessons: Lessons) -> Lessons:
-    """The newest pairs, and not too many corrections of each; the last of equal ones counts."""
+    """The newest pairs, and not too many corrections of each; the last of equal ones counts.
+
+    Not too many bytes either: requests wait while the file is written.
+    """
     latest = {(lesson.pair, _place(lesson.correction)): lesson for lesson in lessons}
     pairs: dict[tuple[str, str, str], Lessons] = {}
     for lesson in latest.values():
         pairs.setdefault(lesson.pair, []).append(lesson)
-    kept = list(pairs.values())[-MOST_PAIRS:]
-    return [lesson for of_pair in kept for lesson in of_pair[-MOST_OF_PAIR:]]
+    kept: list[Lessons] = []
+    room = _MOST_KEPT
+    for of_pair in reversed([*pairs.values()][-MOST_PAIRS:]):
+        newest = of_pair[-MOST_OF_PAIR:]
+        room -= sum(map(_size, newest))
+        if room < 0:
+            break
+        kept.append(newest)
+    return [lesson for of_pair in reversed(kept) for lesson in of_pair]
+
+
+def _size(lesson: Lesson) -> int:
+    """Its bytes in the file, about."""
+    texts = (lesson.upstream, lesson.address, lesson.model, lesson.since, lesson.said)
+    return _ENTRY_BYTES + sum(len(text) if text.isascii() else 12 * len(text) for text in texts)
 
 
 def _place(correction: Correction) -> tuple[str, object]:
@@ -99,7 +126,7 @@ def _lesson(entry: object) -> Lesson | None:
     if not isinstance(entry, dict):
         return None
     texts = [entry.get(name) for name in ("upstream", "address", "model", "since", "said")]
-    words = [text[:_TEXT_LENGTH] for text in texts if isinstance(text, str)]
+    words = [_encodable(text[:_TEXT_LENGTH]) for text in texts if isinstance(text, str)]
     if len(words) != len(texts):
         return None
     value = entry.get("value")
@@ -108,6 +135,11 @@ def _lesson(entry: object) -> Lesson | None:
     correction = Correction(str(entry.get("field")), value)
     upstream, address, model, since, said = words
     return Lesson(upstream, address, model, correction, since, said) if _legal(correction) else None
+
+
+def _encodable(text: str) -> str:
+    """JSON may hold half of a surrogate pair, which cannot be written anywhere else."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _legal(correction: Correction) -> bool:

@@ -79,6 +79,26 @@ def test_a_huge_file_is_not_ours(tmp_path, monkeypatch):
         read(tmp_path / "file")
 
 
+def test_what_is_no_regular_file_keeps_nobody_waiting(tmp_path):
+    pipe, endless, off = tmp_path / "pipe", tmp_path / "endless", tmp_path / "off"
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    off.symlink_to("/dev/null")
+    for path in (pipe, endless, off):
+        with pytest.raises(NotOurs, match="regular"):
+            read(path)
+        with pytest.raises(NotOurs, match="regular"):
+            add(path, lesson())
+    assert off.is_symlink() and not pipe.is_file()
+
+
+def test_half_a_character_is_replaced(tmp_path):
+    path = tmp_path / "file"
+    entry = {**GOOD, "model": "m\ud800", "field": "user_field", "value": None}
+    path.write_text(json.dumps({"version": 1, "learned": [entry]}))
+    assert [each.model for each in read(path)] == ["m?"]
+
+
 GOOD = {"upstream": "u", "address": "a", "model": "m", "since": "s", "said": "t"}
 
 
@@ -113,6 +133,9 @@ def test_an_entry_that_cannot_be_is_passed_over(tmp_path, entry):
 def test_there_is_an_end_to_what_is_remembered():
     many = [lesson(f"m{number}") for number in range(1_100)]
     assert bounded(many) == many[-1_000:]
+    long = [lesson("\U0001f600" * 200 + str(number)) for number in range(1_000)]
+    kept = bounded(long)
+    assert 100 < len(kept) < 1_000 and kept == long[-len(kept) :]
     names = sorted({"temperature", "top_p"})
     of_one = [lesson(correction=Correction("without", name)) for name in names]
     assert bounded([*of_one, *of_one]) == of_one
@@ -121,6 +144,13 @@ def test_there_is_an_end_to_what_is_remembered():
 def test_the_last_value_of_a_field_counts():
     limits = [lesson(correction=Correction("max_output_tokens", cap)) for cap in (4096, 2048)]
     assert bounded(limits) == limits[1:]
+
+
+def test_a_full_file_can_be_read_again(tmp_path):
+    path = tmp_path / "file"
+    written = add(path, *(lesson("\U0001f600" * 150 + str(number)) for number in range(1_000)))
+    assert path.stat().st_size < 2 << 20
+    assert read(path) == written
 
 
 def test_an_equal_list_is_not_written(tmp_path):
