@@ -35,6 +35,8 @@ _NOT_ITS_FAULT = frozenset({401, 403, 413})
 _MAX_ANSWER_BYTES = 16 << 20
 """vLLM sends the tokens themselves along: some seven bytes each."""
 _MAX_REMEMBERED = 512
+_MOST_TOKENS = 1 << 32
+"""No prompt has as many."""
 
 
 class _Total(msgspec.Struct):
@@ -201,6 +203,6 @@ def _read(raw: bytes) -> int | None:
         return None
     total = None if answer.data is None else answer.data.total_tokens
     for count in (answer.input_tokens, answer.count, total):
-        if count is not None and count > 0:
+        if count is not None and 0 < count < _MOST_TOKENS:
             return count
     return None

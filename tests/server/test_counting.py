@@ -90,6 +90,14 @@ class TestUpstreams:
         assert counted_by(lines) == ["upstream"]
         assert upstream.last.headers["authorization"] == f"Bearer {UPSTREAM_KEY}"
 
+    @pytest.mark.parametrize(
+        "number", [b"9" * 400, b"9" * 5000, b"18446744073709551615", b"1e999", b"-5", b"0"]
+    )
+    def test_a_number_that_no_prompt_has_is_no_count(self, server, upstream, lines, number):
+        upstream.answer(only(INPUT_TOKENS, Reply(b'{"input_tokens": ' + number + b"}")))
+        assert 0 < count(server().url) < 100
+        assert counted_by(lines) != ["upstream"]
+
     def test_chat_counters_are_sent_the_prompt_as_it_will_go_out(self, server, upstream):
         upstream.answer(only(INPUT_TOKENS, Reply({"input_tokens": 11})))
         count(server().url, temperature=0.5)
