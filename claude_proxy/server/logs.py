@@ -4,8 +4,10 @@ Console lines for people, JSON for machines. Never prompts, bodies or whole head
 events skip the standard library's logging, which costs five times as much per line.
 """
 
+import json
 import logging
 import logging.config
+import re
 import sys
 import time
 from functools import lru_cache
@@ -102,10 +104,18 @@ def _drop_color_message(logger: Any, name: str, event: EventDict) -> EventDict:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=repr)
+_ODD = re.compile(r"[^\x20-\x7e]")
 
 
 def _render_json(logger: Any, name: str, event: EventDict) -> str:
-    return _encoder.encode(event).decode()
+    line = _encoder.encode(event).decode()
+    return line if line.isprintable() else _ODD.sub(_escaped, line)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """As JSON has it: what JSON may hold raw, such as U+2028, ends lines for some readers."""
+    char = found[0]
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 _OURS = frozenset({"request_id", "timestamp", "level"})

@@ -197,3 +197,13 @@ def test_a_record_of_another_library_is_cleaned_on_its_way(capsys):
         structlog.reset_defaults()
         root.handlers[:], root.level = before
     assert "ValueError" in written and written.count(MASK) >= 3 and PLAIN not in written
+
+
+@pytest.mark.fault("log-injection")
+def test_a_json_line_is_one_line_for_every_reader():
+    from claude_proxy.server.logs import _render_json
+
+    odd = "a\u2028b\u2029c\x85d\u202ee\x7f\x1b\n\U000e0001\u00e9\U0001f600"
+    line = _render_json(None, "info", {"event": "learned", "model": odd})
+    assert line.isprintable() and "\u00e9\U0001f600" in line
+    assert json.loads(line)["model"] == odd
