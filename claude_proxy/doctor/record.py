@@ -36,7 +36,8 @@ class Recorder:
         path = self._folder / f"{self._count:03}-{'-'.join(words)[:80]}.json"
         text = json.dumps(self._entry(name, exchange, sent), indent=1, ensure_ascii=False)
         try:
-            path.write_text(f"{text}\n", "utf-8")
+            # Headers of an upstream may hold any byte.
+            path.write_text(f"{text}\n", "utf-8", "backslashreplace")
         except OSError as error:
             raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from None
 

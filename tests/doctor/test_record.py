@@ -53,3 +53,10 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="cannot be made"):
         Recorder(tmp_path / "file" / "x", Redactor())
+
+
+def test_a_header_of_any_bytes_is_written(tmp_path: Path) -> None:
+    exchange = Exchange(WireRequest("http://x/v1", b"{}"), 200, {"server": "\udcff\udce9"})
+    Recorder(tmp_path, Redactor()).keep("a probe", exchange)
+    [path] = tmp_path.iterdir()
+    assert "udcff" in path.read_text("utf-8")
