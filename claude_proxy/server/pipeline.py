@@ -15,6 +15,8 @@ from claude_proxy.codecs import Decoder, RequestEncoder, anthropic_messages
 from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.fold import MessageFold, unfold
 from claude_proxy.codecs.jsonio import dumps_body, loads
+from claude_proxy.codecs.openai_chat.stream import salvage
+from claude_proxy.codecs.sse import LIMIT
 from claude_proxy.codecs.thoughts import ThoughtTap, thoughts_of
 from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
 from claude_proxy.routing import Route
@@ -186,7 +188,10 @@ def _whole(plan: Plan, response: WireResponse, raw: bytes) -> Message:
     try:
         body = loads(raw)
     except ValueError:
-        raise plan.codec.decode_error(response.status, raw) from None
+        # As in streams: half an emoji, or a broken byte, is no reason to lose the rest.
+        body = salvage(raw) if len(raw) <= LIMIT else None
+        if not isinstance(body, dict):
+            raise plan.codec.decode_error(response.status, raw) from None
     return plan.decode(body)
 
 

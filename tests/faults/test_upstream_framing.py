@@ -12,6 +12,7 @@ from tests.faults.raw_upstream import (
     head,
     streamed,
     well,
+    whole,
 )
 from tests.upstream import chunk, completion, ending, framed
 
@@ -204,3 +205,26 @@ def test_cookies_are_neither_kept_nor_passed_on(proxy, stream, status):
         assert "set-cookie" not in answer.headers and b"session=mine" not in answer.body
     assert proxy.serves()
     assert all("cookie" not in request.headers for request in proxy.upstream.requests)
+
+
+@pytest.mark.fault("invalid-utf8")
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (b'"a\\ud83d"', "a\ufffd"),
+        (b'"a\xff\xf0\x9f"', "a\ufffd\ufffd"),
+        (b'"a\x01"', "a\x01"),
+    ],
+)
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_a_whole_answer_is_kept_but_for_what_is_broken(proxy, stream, said, text, bom):
+    body = bom + json.dumps(completion("SAID")).encode().replace(b'"SAID"', said)
+    answer = proxy.ask(lambda connection, request: whole(connection, body), stream=stream)
+    assert answer.text == text
+
+
+@pytest.mark.fault("no-finish")
+def test_a_whole_answer_that_is_cut_is_never_mended(proxy, stream):
+    body = json.dumps(completion("a")).encode()[:-20]
+    answer = proxy.ask(lambda connection, request: whole(connection, body), stream=stream)
+    assert answer.failure == (502, "api_error")

@@ -139,7 +139,7 @@ def salvage(payload: bytes) -> Any:
     """
     try:
         value = json.loads(
-            payload.decode("utf-8", "replace"), strict=False, parse_constant=lambda _: None
+            payload.decode("utf-8-sig", "replace"), strict=False, parse_constant=lambda _: None
         )
         text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
         return loads(text.decode("utf-16-le", "replace"))
