@@ -99,6 +99,8 @@ class Answer:
         usage = chunk.get("usage")
         if usage is not None:
             self._meter.read(usage)
+            if "timings" in chunk:  # llama.cpp
+                self._meter.read(chunk["timings"])
         if "x_groq" in chunk and isinstance(chunk["x_groq"], dict):
             self._meter.read(chunk["x_groq"].get("usage"))
         choice = first_choice(chunk.get("choices"))

@@ -80,6 +80,7 @@ def _usual(body: Json, id: str, model: str) -> Message | None:
         return None
     meter = UsageMeter()
     meter.read(usage)
+    meter.read(body.get("timings"))
     if not usual or not meter:
         return None
     return {

@@ -22,6 +22,8 @@ _COUNTS: Places = (
     # OpenRouter, for models that bill writing to the cache.
     ("written", "prompt_tokens_details", "cache_write_tokens"),
     ("reasoning", "completion_tokens_details", "reasoning_tokens"),
+    # llama.cpp, in `timings` beside the usage (llama.cpp PR#15827).
+    ("cached", "cache_n", None),
 )
 
 
@@ -69,10 +71,18 @@ class UsageMeter:
         prompt, cached, written = self._prompt(), counts.get("cached", 0), counts.get("written", 0)
         read = min(cached, prompt)
         created = min(written, prompt - read)
-        usage = _usage(prompt - read - created, read, created, counts.get("completion", 0))
+        usage = _usage(prompt - read - created, read, created, self._completion())
         if "reasoning" in counts:
             usage["output_tokens_details"] = {"thinking_tokens": counts["reasoning"]}
         return usage
+
+    def _completion(self) -> int:
+        """Output tokens, with those of reasoning: xAI counts them beside `completion_tokens`, in
+        the total only (vercel/ai PR#12425)."""
+        counts = self._counts
+        completion, reasoning = counts.get("completion", 0), counts.get("reasoning", 0)
+        beside = counts.get("total") == counts.get("prompt", 0) + completion + reasoning
+        return completion + reasoning if beside else completion
 
     def _prompt(self) -> int:
         counts = self._counts
