@@ -36,7 +36,8 @@ OLLAMA_ROWS: tuple[ProfileRow, ...] = (
     ),
     # Models that cannot reason refuse every level: "does not support thinking" (unverified).
     ProfileRow(
-        replace(_OLLAMA, name="ollama/thinking", efforts=("none", "low", "medium", "high")),
+        # Versions before June 2026 refuse "max", which is learned (ollama PR#16877).
+        replace(_OLLAMA, name="ollama/thinking", efforts=("none", "low", "medium", "high", "max")),
         models=("qwen3*", "deepseek-r1*", "deepseek-v[3-9]*", "glm-*", "magistral*", "kimi-k2*"),
         hosts=_OLLAMA_HOSTS,
     ),

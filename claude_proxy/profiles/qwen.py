@@ -28,6 +28,14 @@ ROWS: tuple[ProfileRow, ...] = (
         hosts=_HOSTS,
     ),
     ProfileRow(_ALWAYS, models=("*-thinking*", "qwq*"), hosts=_HOSTS),
+    ProfileRow(
+        # The only models there with levels. Older pages of DeepSeek's know no others.
+        replace(
+            _HYBRID, name="qwen/deepseek", budget_in=None, efforts=("high", "max"), vision="told"
+        ),
+        models=("deepseek-v[4-9]*",),
+        hosts=_HOSTS,
+    ),
     ProfileRow(_PLAIN, models=("*-instruct*",), hosts=_HOSTS),
     ProfileRow(_HYBRID, hosts=_HOSTS),
 )

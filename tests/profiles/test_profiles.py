@@ -126,6 +126,11 @@ WHERE = [
         "qwen/instruct",
     ),
     (
+        "https://dashscope.aliyuncs.com/compatible-mode/v1",
+        "vanchin/deepseek-v4-pro",
+        "qwen/deepseek",
+    ),
+    (
         "https://generativelanguage.googleapis.com/v1beta/openai/",
         "gemini-3-pro-preview",
         "gemini/3",
