@@ -23,6 +23,8 @@ _MOONSHOT = replace(
     token_counters=("estimate_token_count",),
 )
 _KIMI = replace(_MOONSHOT, name="moonshot/thinking", sampling=False, forced_choice="plain")
+# platform.kimi.com/docs/guide/migrating-from-openai-to-kimi (2026-11) names no other choices.
+_OLDER = replace(_MOONSHOT, tool_choices=("auto", "none"))
 _K2_5 = replace(_KIMI, name="moonshot/k2.5", thinking="thinking", context_window=262_144)
 
 ROWS: tuple[ProfileRow, ...] = (
@@ -50,7 +52,7 @@ ROWS: tuple[ProfileRow, ...] = (
     ),
     ProfileRow(_K2_5, models=("kimi-k2.5*",), hosts=_HOSTS),
     ProfileRow(_KIMI, models=("*thinking*",), hosts=_HOSTS),
-    ProfileRow(_MOONSHOT, hosts=_HOSTS),
+    ProfileRow(_OLDER, hosts=_HOSTS),
     # The coding plan takes levels for all of its models (README of raine's proxy).
     ProfileRow(
         replace(
