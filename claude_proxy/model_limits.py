@@ -62,6 +62,31 @@ class Limits(NamedTuple):
     """The fields of a request that it takes."""
 
 
+def entries_of(body: object) -> list[Json]:
+    """The entries of a model list, each with an `id`: what requests call the model.
+
+    Most servers list them in `data`; Together sends the bare list, Gemini's own API and xAI's list
+    of prices have `models`. Gemini's names may go without their `models/`.
+    """
+    listed = body
+    if isinstance(body, dict):
+        listed = body.get("data") if isinstance(body.get("data"), list) else body.get("models")
+    named = [(_name(entry), entry) for entry in (listed if isinstance(listed, list) else ())]
+    return [{**entry, "id": name} for name, entry in named if name]
+
+
+def _name(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return ""
+    name = entry.get("id", entry.get("name"))
+    return bare_name(name) if isinstance(name, str) else ""
+
+
+def bare_name(model: str) -> str:
+    """A model's name as `entries_of` has it."""
+    return model.removeprefix("models/")
+
+
 def limits_of(entry: Json) -> Limits:
     """What one entry of a model list says; whatever is not usable is left out."""
     window = next(_counts(entry, WINDOW_FIELDS), None)

@@ -8,6 +8,7 @@ from claude_proxy import model_limits
 from claude_proxy.model_limits import (
     CLIENT_WINDOW,
     Limits,
+    entries_of,
     fit,
     limits_by_model,
     limits_of,
@@ -99,6 +100,38 @@ def test_a_list_entry_says(entry, limits):
 def test_only_models_of_which_something_is_said_are_kept():
     entries = [{"id": "a", "max_model_len": 5}, {"id": "b"}, {"max_model_len": 5}, {"id": 7}]
     assert limits_by_model(entries) == {"a": Limits(5)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "list", "data": [{"id": "m", "max_model_len": 5}]},
+        # Together
+        [{"id": "m", "max_model_len": 5}],
+        # llama.cpp has both.
+        {"models": [{"name": "other"}], "data": [{"id": "m", "max_model_len": 5}]},
+        # xAI's list of prices
+        {"models": [{"id": "m", "max_model_len": 5}]},
+        # Gemini, and its own API
+        {"data": [{"id": "models/m", "max_model_len": 5}]},
+        {"models": [{"name": "models/m", "inputTokenLimit": 5}]},
+    ],
+)
+def test_lists_of_all_shapes_are_read(body):
+    assert limits_by_model(entries_of(body)) == {"m": Limits(5)}
+
+
+@pytest.mark.parametrize(
+    "body", [None, 7, "m", {}, {"data": {}}, {"models": "m"}, [7, {}, {"id": 7}, {"name": ""}]]
+)
+def test_what_is_no_list_has_no_models(body):
+    assert entries_of(body) == []
+
+
+def test_a_model_that_sees_nothing_is_told_of_images():
+    assert within(GENERIC, Limits(images=False)).vision == "told"
+    told = replace(GENERIC, vision="told")
+    assert within(told, Limits(images=True)) is told
 
 
 def test_what_the_upstream_says_replaces_what_was_assumed():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from claude_proxy.backends import Backend
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.errors import ClaudeProxyError
+from claude_proxy.model_limits import entries_of
 from claude_proxy.server.upstream import Upstream
 from claude_proxy.types import Json
 
@@ -72,13 +73,4 @@ class UpstreamModels:
                     raise ValueError("the model list is too large")
         finally:
             await response.aclose()
-        return _entries(loads(b"".join(parts)))
-
-
-def _entries(body: object) -> list[Json]:
-    entries = body.get("data") if isinstance(body, dict) else None
-    return [
-        entry
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
-    ]
+        return entries_of(loads(b"".join(parts)))

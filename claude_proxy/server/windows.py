@@ -10,6 +10,7 @@ from claude_proxy.errors import RequestError
 from claude_proxy.model_limits import (
     BYTES_PER_TOKEN,
     Limits,
+    bare_name,
     fit,
     limits_by_model,
     scale,
@@ -57,7 +58,7 @@ class Windows:
 
         `own`: the fields of the profile that the user has set himself.
         """
-        profile = within(profile, self._limits.get((upstream, model), Limits()), own)
+        profile = within(profile, self._limits.get((upstream, bare_name(model)), Limits()), own)
         cut = self._cut.get((upstream, model))
         if cut is not None:
             profile = within(profile, Limits(window=cut))

@@ -49,6 +49,17 @@ def test_what_the_list_says_is_told_and_kept_to(server, upstream):
     assert "max_tokens=clamped to 8192" in reply.headers["x-claude-proxy-notes"]
 
 
+def test_images_are_told_where_the_list_says_that_nobody_sees_them(server, upstream):
+    upstream.models = [{**SMALL, "architecture": {"input_modalities": ["text"]}}]
+    url = server(**TINY).url
+    listed(url)
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    seen = [{"role": "user", "content": [{"type": "image", "source": source}]}]
+    assert asked(url, messages=seen).status_code == 200
+    assert "image_url" not in upstream.last.body.decode()
+    assert "image" in upstream.last.json["messages"][0]["content"]
+
+
 @pytest.mark.pitfall(19, 32)
 def test_the_answer_is_cut_to_what_the_prompt_leaves(server, upstream):
     upstream.models = [SMALL]
