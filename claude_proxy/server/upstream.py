@@ -32,6 +32,10 @@ _MAX_FIELDS = 32
 
 CHAT = "/chat/completions"
 _OPENAI, _AZURE = "api.openai.com", ".openai.azure.com"
+_AZURES = (_AZURE, ".services.ai.azure.com", ".cognitiveservices.azure.com")
+_TOKEN_START, _TOKEN_PARTS = "eyJ", 3
+"""A JSON web token, as Microsoft Entra gives them: three parts, of which the first is an object."""
+
 _FIXED_HEADERS = {
     "content-type": "application/json",
     "accept-encoding": "identity",
@@ -92,6 +96,7 @@ class Upstream:
         host = urlsplit(self.base_url).hostname or ""
         self._has_responses = host == _OPENAI or host.endswith(_AZURE)
         self._azure_version = azure_version
+        self._takes_api_key = azure_version is not None or host.endswith(_AZURES)
         self._key = key
         self._custom = {name.lower(): value for name, value in custom_headers.items()}
         self._urls: dict[str, str] = {}
@@ -218,12 +223,10 @@ class Upstream:
 
     def _headers(self, key: str) -> dict[str, str]:
         credential: dict[str, str] = {}
-        if not key:
-            pass
-        elif self._azure_version is None:
-            credential = {"authorization": f"Bearer {key}"}
-        else:
+        if key and self._takes_api_key and not _is_token(key):
             credential = {"api-key": key}
+        elif key:
+            credential = {"authorization": f"Bearer {key}"}
         return {**_FIXED_HEADERS, **credential, **self._custom}
 
     def _needs_deployment(self) -> bool:
@@ -238,3 +241,8 @@ class Upstream:
     def _deployment_url(self, path: str, model: str) -> str:
         prefix = "" if urlsplit(self.base_url).path.rstrip("/").endswith("/openai") else "/openai"
         return self.url(f"{prefix}/deployments/{quote(model, safe='')}{path}")
+
+
+def _is_token(key: str) -> bool:
+    """Whether a credential for Azure is a token of a login and not a key."""
+    return key.startswith(_TOKEN_START) and len(key.split(".")) == _TOKEN_PARTS

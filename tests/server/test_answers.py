@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from claude_proxy.server.upstream import Upstream
 from tests.conftest import UPSTREAM_KEY
 from tests.upstream import DONE, Reply, call, completion, framed, usage
 
@@ -383,6 +384,25 @@ class TestAzure:
         )
         assert upstream.last.headers["api-key"] == UPSTREAM_KEY
         assert "authorization" not in upstream.last.headers
+
+    @pytest.mark.parametrize("version", [None, "2024-10-21"])
+    @pytest.mark.parametrize(
+        ("host", "key", "header"),
+        [
+            ("me.openai.azure.com", "0123abcd", "api-key"),
+            ("me.services.ai.azure.com", "0123abcd", "api-key"),
+            ("me.cognitiveservices.azure.com", "0123abcd", "api-key"),
+            # A token of a login is not a key.
+            ("me.openai.azure.com", "eyJ0eXAi.eyJhdWQi.c2ln", "authorization"),
+        ],
+    )
+    def test_its_hosts_get_the_key_in_their_own_header(self, version, host, key, header):
+        base = f"https://{host}/openai/v1"
+        wire = Upstream(base, key, azure_version=version).call(
+            "/chat/completions", b"{}", model="m", key=key, stream=False
+        )
+        assert wire.headers[header].removeprefix("Bearer ") == key
+        assert len({"api-key", "authorization"} & wire.headers.keys()) == 1
 
     @pytest.mark.parametrize(
         ("base", "path"),
