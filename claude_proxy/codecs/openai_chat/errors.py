@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from claude_proxy.codecs.jsonio import loads
-from claude_proxy.codecs.openai_chat.overflow import find_overflow
+from claude_proxy.codecs.openai_chat.overflow import Overflow, find_overflow
 from claude_proxy.errors import ClaudeProxyError, UpstreamError
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import ErrorType
@@ -23,6 +23,8 @@ _KEPT = frozenset({502, 503, 504, 529})
 
 _OVERFLOWING = frozenset({400, 413, 422, 500, 502})
 """Statuses under which servers report a prompt that is too long."""
+
+_TOO_LARGE = 413
 
 _QUOTA_CODES = frozenset(
     {
@@ -273,6 +275,9 @@ def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
         overflow = find_overflow(problem.message, problem.codes, problem.fields or {})
         if overflow is not None:
             return UpstreamError(overflow.sentence(), status=400)
+    if status == _TOO_LARGE and not problem.message and not problem.codes:
+        # Cerebras has no words for an overflow. Others mean bytes, with the same cure.
+        return UpstreamError(Overflow().sentence(), status=400)
     message = _message(status, problem.message)
     if BROKEN_CALL in problem.codes:
         message = _broken_call(message, problem.fields or {})

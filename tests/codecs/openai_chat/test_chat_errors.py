@@ -491,6 +491,16 @@ def test_what_is_no_overflow(status: int, text: str, type: str) -> None:
     assert (error.message, error.type) == (text, type)
 
 
+@pytest.mark.parametrize("body", [b"", b" \n", b"{}"])
+def test_too_large_without_a_word_is_an_overflow(body: bytes) -> None:
+    error = decode_error(413, body)
+    assert (error.status, error.message) == (400, NO_NUMBERS)
+
+
+def test_a_page_of_a_web_server_that_something_is_too_large_is_none() -> None:
+    assert decode_error(413, b"<html><h1>413</h1></html>").type == "request_too_large"
+
+
 def test_a_rate_limit_by_its_code_is_no_overflow() -> None:
     body = {"error": {"message": "too many tokens", "code": "rate_limit_exceeded"}}
     assert decode_error(413, json.dumps(body).encode()).type == "request_too_large"
