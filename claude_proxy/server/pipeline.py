@@ -4,6 +4,7 @@
 only follows it.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from claude_proxy.server.context import Context
 from claude_proxy.server.dialects import TRANSLATIONS
 from claude_proxy.server.notes import Notes, answer_headers, tell_learned
 from claude_proxy.server.pdf.documents import with_pdfs
+from claude_proxy.server.rate_headers import anthropic_limits
 from claude_proxy.server.reading import (
     MAX_ANSWER_BYTES,
     MAX_ERROR_BYTES,
@@ -359,7 +361,8 @@ def _passed_headers(response: WireResponse) -> dict[str, str]:
         lower = name.lower()
         if lower.startswith("x-ratelimit-") and len(passed) < _MAX_PASSED:
             passed[lower] = value
-    return {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
+    passed = {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
+    return {**passed, **anthropic_limits(passed, time.time())}
 
 
 def _own_headers(services: Services, response: WireResponse, keys: Sequence[str]) -> dict[str, str]:
