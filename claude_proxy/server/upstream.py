@@ -31,6 +31,7 @@ _MAX_URLS = 64
 _MAX_FIELDS = 32
 
 CHAT = "/chat/completions"
+_RESPONSES = "/responses"
 _OPENAI, _AZURE = "api.openai.com", ".openai.azure.com"
 _AZURES = (_AZURE, ".services.ai.azure.com", ".cognitiveservices.azure.com")
 _TOKEN_START, _TOKEN_PARTS = "eyJ", 3
@@ -81,7 +82,7 @@ class Upstream:
         custom_headers: Mapping[str, str] = MappingProxyType({}),
         choice: Choice = "auto",
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.base_url = _base(base_url)
         self.native = native_for(self.base_url)
         self.anthropics = is_anthropics(self.base_url)
         """Whether it is Anthropic's own."""
@@ -241,6 +242,13 @@ class Upstream:
     def _deployment_url(self, path: str, model: str) -> str:
         prefix = "" if urlsplit(self.base_url).path.rstrip("/").endswith("/openai") else "/openai"
         return self.url(f"{prefix}/deployments/{quote(model, safe='')}{path}")
+
+
+def _base(url: str) -> str:
+    """A base URL, also of somebody who gives a whole endpoint, as Azure's portal shows it."""
+    parts = urlsplit(url.rstrip("/"))
+    path = parts.path.rstrip("/").removesuffix(CHAT).removesuffix(_RESPONSES)
+    return urlunsplit(parts._replace(path=path))
 
 
 def _is_token(key: str) -> bool:

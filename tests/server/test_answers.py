@@ -404,6 +404,16 @@ class TestAzure:
         assert wire.headers[header].removeprefix("Bearer ") == key
         assert len({"api-key", "authorization"} & wire.headers.keys()) == 1
 
+    @pytest.mark.parametrize("endpoint", ["", "/", "/chat/completions", "/chat/completions/"])
+    def test_a_whole_endpoint_is_understood_as_its_base(self, endpoint):
+        deployment = "https://me.openai.azure.com/openai/deployments/mine"
+        wire = Upstream(f"{deployment}{endpoint}?api-version=2024-10-21", "k").call(
+            "/chat/completions", b"{}", model="m", key="k", stream=False
+        )
+        assert wire.url == f"{deployment}/chat/completions?api-version=2024-10-21"
+        assert Upstream("https://h/v1/responses", "k").base_url == "https://h/v1"
+        assert Upstream("https://h/v1/", "k").base_url == "https://h/v1"
+
     @pytest.mark.parametrize(
         ("base", "path"),
         [
