@@ -25,6 +25,11 @@ _MOONSHOT = replace(
 _KIMI = replace(_MOONSHOT, name="moonshot/thinking", sampling=False, forced_choice="plain")
 # platform.kimi.com/docs/guide/migrating-from-openai-to-kimi (2026-11) names no other choices.
 _OLDER = replace(_MOONSHOT, tool_choices=("auto", "none"))
+# The coding plan takes levels for all of its models (README of raine's proxy).
+_CODING = replace(
+    _KIMI, name="kimi-coding", context_window=262_144, efforts=("low", "medium", "high")
+)
+_CODING_HOSTS = ("api.kimi.com", "api.kimi.com/coding*")
 _K2_5 = replace(_KIMI, name="moonshot/k2.5", thinking="thinking", context_window=262_144)
 
 ROWS: tuple[ProfileRow, ...] = (
@@ -53,11 +58,11 @@ ROWS: tuple[ProfileRow, ...] = (
     ProfileRow(_K2_5, models=("kimi-k2.5*",), hosts=_HOSTS),
     ProfileRow(_KIMI, models=("*thinking*",), hosts=_HOSTS),
     ProfileRow(_OLDER, hosts=_HOSTS),
-    # The coding plan takes levels for all of its models (README of raine's proxy).
+    # K3 has its own levels there, too (platform.kimi.com/docs/guide/kimi-k3-quickstart).
     ProfileRow(
-        replace(
-            _KIMI, name="kimi-coding", context_window=262_144, efforts=("low", "medium", "high")
-        ),
-        hosts=("api.kimi.com", "api.kimi.com/coding*"),
+        replace(_CODING, name="kimi-coding/k3", efforts=("low", "high", "max")),
+        models=("kimi-k[3-9]*", "k[3-9]*"),
+        hosts=_CODING_HOSTS,
     ),
+    ProfileRow(_CODING, hosts=_CODING_HOSTS),
 )

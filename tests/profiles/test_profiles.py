@@ -179,6 +179,7 @@ WHERE = [
     ("https://api.moonshot.cn/v1", "kimi-k3", "moonshot/k3"),
     ("https://api.moonshot.cn/v1", "kimi-k2-0905-preview", "moonshot"),
     ("https://api.kimi.com/coding/v1", "kimi-for-coding", "kimi-coding"),
+    ("https://api.kimi.com/coding/v1", "k3", "kimi-coding/k3"),
     ("https://api.minimax.io/v1", "MiniMax-M2.7", "minimax"),
     ("https://api.minimaxi.com/v1", "MiniMax-M3", "minimax/m3"),
     ("http://localhost:11434/v1", "qwen3:8b", "ollama/thinking"),
