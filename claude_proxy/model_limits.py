@@ -75,6 +75,15 @@ def entries_of(body: object) -> list[Json]:
     return [{**entry, "id": name} for name, entry in named if name]
 
 
+def with_windows(entries: list[Json], body: object) -> list[Json]:
+    """The entries with what `Profile.windows_at` says of them."""
+    window = _at(body, ("default_generation_settings", "n_ctx"))
+    if window is not None:
+        return [{**entry, "loaded_context_length": window} for entry in entries]
+    found = {entry["id"]: entry for entry in entries_of(body)}
+    return [{**entry, **found.get(entry["id"], {})} for entry in entries]
+
+
 def _name(entry: object) -> str:
     if not isinstance(entry, dict):
         return ""

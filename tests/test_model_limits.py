@@ -14,6 +14,7 @@ from claude_proxy.model_limits import (
     limits_of,
     scaled,
     unread,
+    with_windows,
     within,
 )
 from claude_proxy.profiles import GENERIC, profile_for
@@ -126,6 +127,16 @@ def test_lists_of_all_shapes_are_read(body):
 )
 def test_what_is_no_list_has_no_models(body):
     assert entries_of(body) == []
+
+
+def test_windows_that_stand_beside_the_list():
+    listed = [{"id": "a"}, {"id": "b", "meta": {"n_ctx_train": 9}}]
+    studio = {"data": [{"id": "a", "max_context_length": 8, "loaded_context_length": 4}, {"id": 7}]}
+    assert limits_by_model(with_windows(listed, studio)) == {"a": Limits(4), "b": Limits(9)}
+    props = {"default_generation_settings": {"n_ctx": 5}}
+    assert limits_by_model(with_windows(listed, props)) == {"a": Limits(5), "b": Limits(5)}
+    for nothing in (None, [], {"default_generation_settings": []}, {"error": "no"}):
+        assert with_windows(listed, nothing) == listed
 
 
 def test_a_model_that_sees_nothing_is_told_of_images():

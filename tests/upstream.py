@@ -114,7 +114,8 @@ class Upstream:
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = Received(request.method, request.path_qs, headers, await request.read())
         self.requests.append(received)
-        if request.method == "GET" and request.path.endswith("/models"):
+        is_list = request.path.endswith("/models") and not request.path.startswith("/api/v0")
+        if request.method == "GET" and is_list:
             return web.json_response({"object": "list", "data": [_model(m) for m in self.models]})
         try:
             return await perform(self._answer(received), request)

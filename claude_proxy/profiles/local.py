@@ -72,12 +72,13 @@ ROWS: tuple[ProfileRow, ...] = (
             name="llama.cpp",
             thinking="template",
             reasoning_history="reasoning_content",
+            windows_at="/props",
             token_counters=("input_tokens", "count_tokens"),
         ),
         hosts=(),
     ),
     ProfileRow(
-        replace(_STRINGS_ONLY, name="lmstudio", call_content="empty"),
+        replace(_STRINGS_ONLY, name="lmstudio", call_content="empty", windows_at="/api/v0/models"),
         hosts=("*:1234",),
     ),
 )

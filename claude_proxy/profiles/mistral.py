@@ -1,9 +1,10 @@
 """Mistral.
 
 Sources: https://docs.mistral.ai/capabilities/reasoning and /inference/conversations/reasoning
-(2026-11); unknown fields are 422 there, also inside of messages (platform-docs-public#7, mistral-go PR#2). PDFs: `DocumentURLChunk` of
-mistralai/client-python, https://docs.mistral.ai/studio/document-processing/document_qna (by way of
-laravel/ai PR#1017, 2026-09) and LibreChat PR#12144.
+(2026-11); unknown fields are 422 there, also inside of messages (platform-docs-public#7, mistral-go
+PR#2). PDFs: `DocumentURLChunk` of mistralai/client-python,
+https://docs.mistral.ai/studio/document-processing/document_qna (by way of laravel/ai PR#1017,
+2026-09) and LibreChat PR#12144.
 """
 
 from dataclasses import replace

@@ -280,6 +280,11 @@ class Profile:
     """Messages: "dropped": no thinking of earlier turns is sent. Servers that check signatures
     refuse those of another one: "Invalid `signature` in `thinking` block" (CLIProxyAPI#1584)."""
 
+    windows_at: Literal["/api/v0/models", "/props"] | None = None
+    """Where, beside `/v1`, a server tells the windows that its own list leaves out: LM Studio in
+    a list (lmstudio.ai/docs/developer/rest), llama.cpp in one number for what it runs
+    (tools/server/README.md)."""
+
     token_counters: tuple[TokenCounter, ...] = ()
     """Endpoints that count a prompt's tokens, in the order in which they are asked; those that
     the upstream turns out not to have are left alone (server/counters.py)."""

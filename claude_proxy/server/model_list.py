@@ -5,10 +5,10 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from claude_proxy.backends import Backend
+from claude_proxy.backends import Backend, WireRequest
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.errors import ClaudeProxyError
-from claude_proxy.model_limits import entries_of
+from claude_proxy.model_limits import entries_of, with_windows
 from claude_proxy.server.upstream import Upstream
 from claude_proxy.types import Json
 
@@ -21,7 +21,7 @@ _MAX_CACHED_KEYS = 64
 class UpstreamModels:
     """The upstream's list, kept for `seconds`. Mutable; entries are per credential.
 
-    `on_list` is told each list that the upstream gave.
+    `on_list` is told each list that the upstream gave. `windows_at`: see `Profile`.
     """
 
     def __init__(
@@ -31,11 +31,13 @@ class UpstreamModels:
         *,
         seconds: float,
         on_list: Callable[[list[Json]], None],
+        windows_at: str | None = None,
     ) -> None:
         self._backend = backend
         self._upstream = upstream
         self._seconds = seconds
         self._on_list = on_list
+        self._windows_at = windows_at
         self._kept: dict[bytes, tuple[float, list[Json]]] = {}
         """Until when a list is good, and the list, by the hash of the credential."""
 
@@ -61,7 +63,18 @@ class UpstreamModels:
         return entries
 
     async def _fetch(self, key: str) -> list[Json]:
-        response = await self._backend.send(self._upstream.models(key=key))
+        entries = entries_of(await self._read(self._upstream.models(key=key)))
+        beside = self._windows_at and self._upstream.beside(self._windows_at, key=key)
+        if not beside:
+            return entries
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS / 2):
+                return with_windows(entries, await self._read(beside))
+        except (ClaudeProxyError, TimeoutError, ValueError):
+            return entries  # Older versions do not have it.
+
+    async def _read(self, request: WireRequest) -> object:
+        response = await self._backend.send(request)
         try:
             if response.status != 200:
                 raise ValueError("the upstream gave no model list")
@@ -73,4 +86,4 @@ class UpstreamModels:
                     raise ValueError("the model list is too large")
         finally:
             await response.aclose()
-        return entries_of(loads(b"".join(parts)))
+        return loads(b"".join(parts))

@@ -56,12 +56,7 @@ class Services:
         self.windows = Windows(settings, changed=self._forget_routes)
         self.prompts = _prompts(settings)
         self.pdfs = PdfReader(Limits(settings.pdf_max_characters))
-        self.upstream_models = UpstreamModels(
-            self.backend,
-            self.upstream,
-            seconds=settings.models_cache_seconds,
-            on_list=self.windows.learn,
-        )
+        self.upstream_models = self._model_list()
         self.fallbacks = settings.fallback_list()
         self.reasoning = Reasoning(settings)
         self.lessons = LearnedStore(
@@ -145,6 +140,17 @@ class Services:
         """That of one of the default upstream's models, with the limits which are known."""
         learned, _ = self.lessons.of(DEFAULT, model)
         return self._corrected(self._profile(DEFAULT, model), learned)
+
+    def _model_list(self) -> UpstreamModels:
+        """The default upstream's, which is the same for all of its models."""
+        profile = self.profiles.find(DEFAULT, self.upstream.base_url, self.models.big)
+        return UpstreamModels(
+            self.backend,
+            self.upstream,
+            seconds=self.settings.models_cache_seconds,
+            on_list=self.windows.learn,
+            windows_at=profile.windows_at,
+        )
 
     def _profile(self, upstream: str, model: str) -> Profile:
         base_url = self.upstreams[upstream].base_url

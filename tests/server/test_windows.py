@@ -49,6 +49,31 @@ def test_what_the_list_says_is_told_and_kept_to(server, upstream):
     assert "max_tokens=clamped to 8192" in reply.headers["x-claude-proxy-notes"]
 
 
+BESIDE = [
+    ("lmstudio", "/api/v0/models", {"data": [{"id": "tiny", "loaded_context_length": 4_096}]}),
+    ("llama.cpp", "/props", {"default_generation_settings": {"n_ctx": 4_096}}),
+]
+
+
+@pytest.mark.parametrize(("profile", "path", "body"), BESIDE)
+@pytest.mark.parametrize("status", [200, 404])
+def test_windows_beside_the_list_are_asked_for(server, upstream, profile, path, body, status):
+    upstream.models = ["tiny"]
+    # Every path but that of the list is answered so.
+    upstream.play(Reply(body, status=status))
+    opus, *_ = listed(server(**TINY, CLAUDE_PROXY_PROFILE=profile).url)
+    asked_for = [request.path for request in upstream.requests]
+    assert opus["max_input_tokens"] == (4_096 if status == 200 else None)
+    assert asked_for[:2] == ["/v1/models", path]
+
+
+def test_a_server_that_is_silent_there_still_has_its_list(server, upstream):
+    upstream.models = ["tiny"]
+    upstream.play(Reply(delay=60))
+    named = [model["id"] for model in listed(server(**TINY, CLAUDE_PROXY_PROFILE="llama.cpp").url)]
+    assert "tiny" in named
+
+
 def test_images_are_told_where_the_list_says_that_nobody_sees_them(server, upstream):
     upstream.models = [{**SMALL, "architecture": {"input_modalities": ["text"]}}]
     url = server(**TINY).url
