@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.upstream import Upstream, eventually, serving
@@ -16,6 +17,10 @@ if TYPE_CHECKING:  # a test of a pure module must not load the server
     from claude_proxy.settings import Settings
 
 UPSTREAM_KEY = "sk-upstream-0123456789abcdef"
+
+# On a busy machine any example may take long.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True, slots=True)
