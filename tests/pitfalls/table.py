@@ -320,9 +320,8 @@ ERRORS = (
     Row(
         35,
         "errors lose their status or are tried again and again",
-        "each keeps its class, `retry-after` and limits; an empty account is final; nothing is "
-        "made up, nothing waited for",
-        missing="OpenAI's `x-ratelimit-*` keep their names: none is made into `anthropic-*`",
+        "each keeps its class, `retry-after` and limits, which have Anthropic's names, too; an "
+        "empty account is final; nothing is made up, nothing waited for",
     ),
     Row(
         36,

@@ -40,6 +40,7 @@ def test_what_is_no_number_is_none(given):
     assert anthropic_limits({"x-ratelimit-remaining-requests": given}, NOON) == {}
 
 
+@pytest.mark.pitfall(35)
 def test_an_upstreams_limits_are_told_in_both_ways(server, upstream):
     limits = {
         "x-ratelimit-limit-requests": "60",
