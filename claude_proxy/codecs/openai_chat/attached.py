@@ -84,8 +84,11 @@ class Attached:
 
 
 def _continues(last: Json, entry: Json) -> bool:
-    """Whether an entry is another piece of the last one: never of another index or format."""
-    if entry.get("index") is None or _text(last) is None or _text(entry) is None:
+    """Whether an entry is another piece of the last one: never of another index or format.
+
+    Claude's signature comes alone, after its text (agno-agi/agno#8794).
+    """
+    if entry.get("index") is None or _text(last) is None:
         return False
     same = last.get("type") == entry.get("type") and last.get("index") == entry["index"]
     # Only the first piece may say the format.

@@ -108,6 +108,19 @@ class TestDetails:
             encrypted("ENC", 2),
         ]
 
+    @pytest.mark.parametrize("nothing", [{}, {"text": None}], ids=["no text", "null"])
+    def test_a_signature_without_text_belongs_to_the_text_before_it(self, nothing):
+        signed = {"type": "reasoning.text", "index": 0, "format": "f", "signature": "s", **nothing}
+        content = streamed(
+            OPENROUTER,
+            SEAL,
+            {"reasoning": "Hm.", "reasoning_details": [text("Hm.")]},
+            {"reasoning_details": [signed]},
+            {"tool_calls": [call(index=0)]},
+        )
+        details = sent_back(OPENROUTER, SEAL, content)["reasoning_details"]
+        assert details == [text("Hm.", signature="s")]
+
     def test_encrypted_ones_alone_stand_in_an_empty_block(self):
         details = [encrypted("A", 0), encrypted("B", 0)]
         content = whole(OPENROUTER, SEAL, reasoning_details=details, tool_calls=[call()])
