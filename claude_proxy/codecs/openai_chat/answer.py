@@ -60,6 +60,7 @@ class Answer:
         "_refused",
         "_sequence",
         "_stops",
+        "_streamed",
         "_tags",
         "_turn",
         "failure",
@@ -89,6 +90,8 @@ class Answer:
         self._stops = stop_sequences
         self._sequence: str | None = None
         self._refused = False
+        self._streamed = False
+        """Whether there was a delta."""
         self._modern = False
         """Whether `tool_calls` came: some servers repeat them as the older `function_call`."""
         self.failure: UpstreamError | None = None
@@ -108,6 +111,7 @@ class Answer:
 
     def usual(self, delta: Delta) -> list[StreamEvent]:
         """The same as `chunk`, for one that holds nothing but this delta."""
+        self._streamed = True
         text, calls = delta.content, delta.tool_calls
         thinking = delta.reasoning_content or delta.reasoning
         # The hot path: nothing but text.
@@ -134,12 +138,21 @@ class Answer:
     def fail(self, error: ClaudeProxyError) -> list[StreamEvent]:
         return self.writer.error(error.type, error.message)
 
+    @property
+    def _said(self) -> bool:
+        """Whether deltas have told the answer: a `message` after them is the same once more.
+
+        MiniMax ends its streams so (GCWing/OpenBitFun PR#792).
+        """
+        return self._streamed and bool(self._meter.characters or self._turn.called)
+
     def _choice(self, choice: Json) -> list[StreamEvent]:
         delta = choice.get("delta")
         events: list[StreamEvent] = []
         if isinstance(delta, dict):
+            self._streamed = True
             events = self._delta(delta)
-        elif isinstance(message := choice.get("message"), dict):
+        elif isinstance(message := choice.get("message"), dict) and not self._said:
             events = self._delta(message, whole=True)
         finish = choice.get("finish_reason")
         if finish and isinstance(finish, str):
