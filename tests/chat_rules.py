@@ -18,7 +18,10 @@ VENDORS_FIELDS = {*SWITCHES, "thinking_budget", "reasoning_format", "tool_stream
 MESSAGE_FIELDS = {
     "system": {"role", "content"},
     "user": {"role", "content"},
-    "assistant": {"role", "content", "tool_calls", "reasoning_content", "reasoning"},
+    "assistant": {
+        *("role", "content", "tool_calls", "extra_content"),
+        *("reasoning_content", "reasoning", "reasoning_details"),
+    },
     "tool": {"role", "content", "tool_call_id"},
 }
 PART_FIELDS = {
