@@ -22,6 +22,8 @@ class Wire:
         "none", "reasoning_content", "reasoning", "tags", "parts", "details", "signed"
     ] = "none"
     """Where the thought stands; "signed": on the calls or the text, readable for itself only."""
+    signed_in: str = "google"
+    """The name in `extra_content` under which a signature stands."""
     index: Literal["counted", "zero", "missing"] = "counted"
     arguments: Literal["pieces", "name first", "whole", "object", "with finish"] = "pieces"
     """Of a call's chunks: a head and its arguments in pieces; a name, then all arguments; one
@@ -49,6 +51,11 @@ class Wire:
     """What comes after the finish reason."""
     done: bool = True
     """Whether `[DONE]` is said."""
+
+
+def signed(number: int, wire: Wire) -> Json:
+    """The `extra_content` of an answer's first call, or of its text."""
+    return {wire.signed_in: {"thought_signature": signature(number)}}
 
 
 def signature(number: int) -> str:
@@ -113,7 +120,7 @@ def _message(said: Said, number: int, wire: Wire) -> Json:
             message["reasoning"] = said.thought
             message["reasoning_details"] = details(said, number)
         case "signed" if not said.calls:
-            message["extra_content"] = {"google": {"thought_signature": signature(number)}}
+            message["extra_content"] = signed(number, wire)
     if said.calls:
         calls = [_call(each, number, place, wire) for place, each in enumerate(said.calls)]
         message["tool_calls"] = calls
@@ -128,7 +135,7 @@ def _call(call: tuple[str, Json], number: int, place: int, wire: Wire) -> Json:
     if wire.index != "missing":
         found["index"] = 0 if wire.index == "zero" else place
     if wire.reasoning == "signed" and place == 0:
-        found["extra_content"] = {"google": {"thought_signature": signature(number)}}
+        found["extra_content"] = signed(number, wire)
     return {**found, "function": {"name": name, "arguments": written}}
 
 
@@ -143,7 +150,7 @@ def stream(said: Said, number: int, wire: Wire) -> Play:
     else:
         deltas += _called(said, number, wire)
     if wire.reasoning == "signed" and not said.calls:
-        deltas.append({"extra_content": {"google": {"thought_signature": signature(number)}}})
+        deltas.append({"extra_content": signed(number, wire)})
     beside: Json = {**wire.beside}
     if wire.usage == "every":
         beside["usage"] = usage(number, wire)

@@ -102,7 +102,7 @@ class Fake:
     def _forgotten(self, own: list[list[Json]]) -> Iterator[str]:
         for number, (turn, said) in enumerate(zip(own, self.answers, strict=False)):
             compare = _compare_items if self.provider.wire is None else _compare_message
-            for what in compare(turn, said, number, self.provider.back):
+            for what in compare(turn, said, number, self.provider):
                 yield f"answer {number}: {what}"
 
     def _reply(self, number: int, *, streamed: bool) -> Reply:
@@ -148,7 +148,9 @@ def _is_filler(message: Json, provider: Provider) -> bool:
     return provider.back == "parts" and plain
 
 
-def _compare_message(turn: list[Json], said: Said, number: int, back: Back) -> Iterator[str]:
+def _compare_message(
+    turn: list[Json], said: Said, number: int, provider: Provider
+) -> Iterator[str]:
     [message] = turn
     calls = [
         (call["function"]["name"], json.loads(call["function"]["arguments"]))
@@ -157,16 +159,17 @@ def _compare_message(turn: list[Json], said: Said, number: int, back: Back) -> I
     if calls != [*said.calls]:
         yield f"other calls: {calls}"
     content = chat_wire.joined(message["content"])
-    if back == "tags":
+    if provider.back == "tags":
         if content.rstrip() != (TAGGED.format(said.thought) + said.text).rstrip():
             yield f"other content: {content!r}"
         return
     if content != said.text:
         yield f"other text: {content!r}"
-    yield from _compare_reasoning(message, said, number, back)
+    yield from _compare_reasoning(message, said, number, provider)
 
 
-def _compare_reasoning(message: Json, said: Said, number: int, back: Back) -> Iterator[str]:
+def _compare_reasoning(message: Json, said: Said, number: int, provider: Provider) -> Iterator[str]:
+    back, wire = provider.back, provider.wire or Wire()
     match back:
         case "reasoning_content" | "reasoning":
             if message.get(back) != said.thought:
@@ -181,14 +184,13 @@ def _compare_reasoning(message: Json, said: Said, number: int, back: Back) -> It
         case "signed" if said.calls:
             # That of a text is asked for, but its absence is not refused.
             [signed, *others] = message["tool_calls"]
-            given = {"google": {"thought_signature": chat_wire.signature(number)}}
-            if signed.get("extra_content") != given:
+            if signed.get("extra_content") != chat_wire.signed(number, wire):
                 yield f"missing a thought_signature: {signed}"
             if any("extra_content" in other for other in others):
                 yield "Corrupted thought signature."
 
 
-def _compare_items(turn: list[Json], said: Said, number: int, back: Back) -> Iterator[str]:
+def _compare_items(turn: list[Json], said: Said, number: int, provider: Provider) -> Iterator[str]:
     found = [_without_ids(item) for item in turn]
     wanted = [_without_ids(item) for item in responses_wire.items(said, number)]
     if found != wanted:

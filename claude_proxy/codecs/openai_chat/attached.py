@@ -17,6 +17,10 @@ from claude_proxy.types import Json
 UNSIGNED = "skip_thought_signature_validator"
 """Gemini's documented stand-in for the signature of a call that it did not make itself."""
 
+_SIGNED_IN = ("google", "vertex")
+"""Where `extra_content` holds a signature: at Vertex AI under a name of its own
+(earendil-works/pi#6733)."""
+
 _PIECES = ("text", "summary")
 """Of an entry that comes in several chunks, these are continued; other fields are replaced."""
 _DETAILS, _SIGNATURES = "details", "signatures"
@@ -32,7 +36,7 @@ class Attached:
         self._form = profile.reasoning_history
         self._plain = self._seal.sign()
         self._details: list[Json] = []
-        self._signatures: list[str] = []
+        self._signatures: list[Json] = []
 
     def sign(self) -> str:
         """The signature of the block that closes now, with all that has come so far."""
@@ -64,11 +68,12 @@ class Attached:
         """Takes a call's signature; whether there was one."""
         if self._form != "thought_signature":
             return False
-        signature = _at(entry, "extra_content", "google", "thought_signature")
-        if not isinstance(signature, str) or not signature:
-            return False
-        self._signatures.append(signature)
-        return True
+        for name in _SIGNED_IN:
+            signature = _at(entry, "extra_content", name, "thought_signature")
+            if isinstance(signature, str) and signature:
+                self._signatures.append(signed(signature, name))
+                return True
+        return False
 
     def _add(self, entry: Json) -> None:
         last = self._details[-1] if self._details else None
@@ -110,9 +115,14 @@ def details_of(carried: Sequence[Json]) -> list[Json]:
     return [each for data in carried for each in _listed(data, _DETAILS) if isinstance(each, dict)]
 
 
-def signatures_of(carried: Json) -> list[str]:
-    """Those that one block carries, for the calls that follow it."""
-    return [each for each in _listed(carried, _SIGNATURES) if isinstance(each, str)]
+def signed(signature: str, name: str = "google") -> Json:
+    """The `extra_content` of a call with this signature."""
+    return {name: {"thought_signature": signature}}
+
+
+def signatures_of(carried: Json) -> list[Json]:
+    """The `extra_content`s that one block carries, for the calls that follow it."""
+    return [each for each in _listed(carried, _SIGNATURES) if isinstance(each, dict)]
 
 
 def _listed(data: Json, name: str) -> Iterator[Any]:

@@ -7,7 +7,7 @@ message with what the user said beside the results.
 
 from collections.abc import Sequence
 
-from claude_proxy.codecs.openai_chat.attached import UNSIGNED, details_of, signatures_of
+from claude_proxy.codecs.openai_chat.attached import UNSIGNED, details_of, signatures_of, signed
 from claude_proxy.codecs.openai_chat.content import Part, texts_of
 from claude_proxy.codecs.openai_chat.context import Context
 from claude_proxy.codecs.openai_chat.marks import content_of, marked
@@ -107,18 +107,17 @@ def _calls(turn: Turn, profile: Profile) -> list[ToolCall]:
     if profile.reasoning_history != "thought_signature":
         return [_wire(call) for call in turn.calls]
     stand_in = profile.reasoning_missing == "stand_in"
-    waiting: list[str] = []
+    waiting: list[Json] = []
     calls: list[ToolCall] = []
     for entry in turn.entries:
         if isinstance(entry, Thought):
             waiting += signatures_of(entry.carried)
         elif isinstance(entry, Call):
             call = _wire(entry)
-            signature = waiting.pop(0) if waiting else None
-            if signature is None and stand_in and not calls:
-                signature = UNSIGNED
-            if signature is not None:
-                call["extra_content"] = {"google": {"thought_signature": signature}}
+            if waiting:
+                call["extra_content"] = waiting.pop(0)
+            elif stand_in and not calls:
+                call["extra_content"] = signed(UNSIGNED)
             calls.append(call)
     return calls
 

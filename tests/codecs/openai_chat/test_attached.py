@@ -206,6 +206,12 @@ class TestSignatures:
         )
         assert "Hm." not in json.dumps(chat) and notes == ["messages.0.content.0"]
 
+    def test_that_of_vertex_stands_where_it_stood(self):
+        extra = {"vertex": {"thought_signature": "s"}}
+        content = whole(GEMINI, GEMINI_SEAL, tool_calls=[{**call(), "extra_content": extra}])
+        [only] = sent_back(GEMINI, GEMINI_SEAL, content)["tool_calls"]
+        assert only["extra_content"] == extra
+
     @pytest.mark.parametrize("extra", [None, "x", {"google": 5}, {"google": {}}])
     def test_what_is_no_signature_is_left_out(self, extra):
         content = whole(GEMINI, GEMINI_SEAL, tool_calls=[call(extra_content=extra)])
