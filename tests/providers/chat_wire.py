@@ -28,6 +28,8 @@ class Wire:
     arguments: Literal["pieces", "name first", "whole", "object", "with finish"] = "pieces"
     """Of a call's chunks: a head and its arguments in pieces; a name, then all arguments; one
     chunk; one chunk with an object; one chunk for all calls that is the last one too."""
+    nothing: str = "{}"
+    """The arguments of a call without any."""
     id: Callable[[int, int], str] = "call_{}_{}".format
     """The id of a call, by the numbers of its answer and of itself."""
     tail: Mapping[str, Any] = field(default_factory=dict)
@@ -130,7 +132,9 @@ def _message(said: Said, number: int, wire: Wire) -> Json:
 def _call(call: tuple[str, Json], number: int, place: int, wire: Wire) -> Json:
     """A whole call; of parallel ones only the first is signed, as Gemini does it."""
     name, arguments = call
-    written: Any = arguments if wire.arguments == "object" else json.dumps(arguments)
+    written: Any = json.dumps(arguments) if arguments else wire.nothing
+    if wire.arguments == "object":
+        written = arguments
     found: Json = {"id": wire.id(number, place), "type": "function"}
     if wire.index != "missing":
         found["index"] = 0 if wire.index == "zero" else place

@@ -51,7 +51,7 @@ HOSTS = (
         "together-tags",
         "together",
         "Qwen/QwQ-32B",
-        Wire(reasoning="tags", usage="last", cached="none"),
+        Wire(reasoning="tags", usage="last", cached="none", done=False),
         refuse=refusals.together,
         rules=(rules.without("thinking", "reasoning", "reasoning_effort"), rules.PLAIN_ASSISTANT),
         caches=False,

@@ -30,21 +30,30 @@ class House:
 
     upstream: Upstream
     stack: ExitStack
-    servers: dict[str, tuple[LiveServer, Anthropic]] = field(default_factory=dict)
+    servers: dict[tuple[str, bool], tuple[LiveServer, Anthropic]] = field(default_factory=dict)
 
     @contextmanager
-    def staged(self, provider: Provider, *answers: Said) -> Iterator[Stage]:
-        """The provider with these answers; at the end nothing may have been refused."""
-        fake = Fake(provider, answers)
+    def staged(
+        self, provider: Provider, *answers: Said, strangers: int = 0, remembers: bool = False
+    ) -> Iterator[Stage]:
+        """The provider with these answers, of which somebody else gave the first `strangers`; at
+        the end nothing may have been refused.
+
+        Unless the server `remembers` it, reasoning comes back only by what the client sends.
+        """
+        fake = Fake(provider, answers, strangers)
         self.upstream.requests.clear()
         self.upstream.answer(fake)
-        yield Stage(provider, self.upstream, fake, *self._server(provider))
+        yield Stage(provider, self.upstream, fake, *self._server(provider, remembers))
         assert fake.complaints == []
 
-    def _server(self, provider: Provider) -> tuple[LiveServer, Anthropic]:
-        if provider.name not in self.servers:
+    def _server(self, provider: Provider, remembers: bool) -> tuple[LiveServer, Anthropic]:
+        key = provider.name, remembers
+        if key not in self.servers:
             environ = {**provider.environ(self.upstream.url), "CLAUDE_PROXY_AUTH_KEY": KEY}
+            if not remembers:
+                environ["CLAUDE_PROXY_REASONING_MEMORY_BYTES"] = "0"
             server = self.stack.enter_context(running(settings_for(self.upstream, **environ)))
             client = Anthropic(base_url=server.url, api_key=KEY, max_retries=0, timeout=60)
-            self.servers[provider.name] = server, self.stack.enter_context(client)
-        return self.servers[provider.name]
+            self.servers[key] = server, self.stack.enter_context(client)
+        return self.servers[key]

@@ -1,5 +1,6 @@
 """Five turns of an agent from the official SDK: what it asks, and what has to arrive."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from anthropic.types import Message
@@ -54,6 +55,7 @@ TOOLS: list[Json] = [
         },
     },
 ]
+QUESTION: Json = {"role": "user", "content": "What colour is it?"}
 OPTIONS: Json = {
     "model": "claude-opus-5-5",
     "max_tokens": 128_000,
@@ -133,13 +135,26 @@ def str_of(output: Any) -> str:
     return output if isinstance(output, str) else "\n".join(p.get("text", "") for p in output)
 
 
-def converse(stage: Stage, streamed: bool) -> None:
-    """All five turns, each answer checked, and what they sent in the end."""
-    messages: list[Json] = [{"role": "user", "content": "What colour is it?"}]
-    for number, said in enumerate(ANSWERS):
+ALL = range(len(ANSWERS))
+
+
+def converse(
+    stage: Stage,
+    streamed: bool,
+    turns: range = ALL,
+    begun: Sequence[Json] = (QUESTION,),
+    keep: Callable[[Json], bool] = lambda block: True,
+) -> list[Json]:
+    """These turns, each answer checked; the conversation with what answers the last one.
+
+    `begun`: what was said before; `keep`: which blocks of an answer the client sends back.
+    """
+    messages = [*begun]
+    for number in turns:
         message = ask(stage, messages, streamed)
-        check_answer(message, number, said, stage.provider)
-        said_back = {"role": "assistant", "content": [b.to_dict() for b in message.content]}
+        check_answer(message, number, ANSWERS[number], stage.provider)
+        blocks = [block for each in message.content if keep(block := each.to_dict())]
+        said_back = {"role": "assistant", "content": blocks}
         messages += [said_back, *answers_to(number, message)]
-    assert len(stage.upstream.posts) == len(ANSWERS)
-    check_history(stage)
+    assert len(stage.upstream.posts) == len(turns)
+    return messages

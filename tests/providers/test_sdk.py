@@ -1,5 +1,6 @@
 """Five turns with every provider from the official SDK: nothing is refused, nothing is lost."""
 
+import itertools
 from typing import Any
 
 import anthropic
@@ -9,23 +10,50 @@ from tests.providers.fake import Provider
 from tests.providers.said import Said
 from tests.providers.stage import House
 from tests.providers.table import PROVIDERS
-from tests.providers.talk import ANSWERS, ask, check_answer, converse
+from tests.providers.talk import ANSWERS, ask, check_answer, check_history, converse
 
 Json = dict[str, Any]
 
-each = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
+EACH = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
 STREAMED = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+WANTING = [each for each in PROVIDERS if each.wire and each.back != "unchecked"]
 HELLO: list[Json] = [{"role": "user", "content": "hello"}]
 
 
 @STREAMED
-@each
+@EACH
 def test_five_turns(house: House, provider: Provider, streamed: bool) -> None:
     with house.staged(provider, *ANSWERS) as stage:
         converse(stage, streamed)
+        check_history(stage)
 
 
-@each
+@STREAMED
+@pytest.mark.parametrize("provider", WANTING, ids=lambda provider: provider.name)
+def test_reasoning_comes_back_for_clients_that_drop_it(
+    house: House, provider: Provider, streamed: bool
+) -> None:
+    """As long as the model works: what is remembered is found by the calls it led to."""
+    with house.staged(provider, *ANSWERS, remembers=True) as stage:
+        converse(stage, streamed, range(4), keep=lambda block: block["type"] != "thinking")
+
+
+@pytest.mark.parametrize(
+    ("before", "provider"),
+    [*itertools.pairwise((PROVIDERS[-1], *PROVIDERS))],
+    ids=lambda provider: provider.name,
+)
+def test_a_conversation_goes_on_at_another_provider(
+    house: House, before: Provider, provider: Provider
+) -> None:
+    with house.staged(before, *ANSWERS) as stage:
+        begun = converse(stage, True, range(2))
+    with house.staged(provider, *ANSWERS, strangers=2) as stage:
+        converse(stage, True, range(2, 5), begun)
+        check_history(stage)
+
+
+@EACH
 def test_a_demanded_call_is_not_refused(house: House, provider: Provider) -> None:
     """With thinking on, as a client may ask that knows nothing of the provider."""
     said = Said("I have to.", "", (("list_files", {}),))
@@ -36,7 +64,7 @@ def test_a_demanded_call_is_not_refused(house: House, provider: Provider) -> Non
 
 
 @STREAMED
-@each
+@EACH
 def test_a_refusal_is_told_in_its_words(house: House, provider: Provider, streamed: bool) -> None:
     with house.staged(provider) as stage:
         stage.upstream.answer(lambda _: provider.refuse("the widget is broken"))

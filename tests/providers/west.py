@@ -88,21 +88,24 @@ OPENAI = (
     ),
 )
 
+_OPENROUTER_WIRE = Wire(
+    reasoning="details",
+    first=(b": OPENROUTER PROCESSING\n\n", b": OPENROUTER PROCESSING\n\n"),
+    opening={"role": "assistant", "content": ""},
+    blank={"role": "assistant", "content": ""},
+    beside={"provider": "Anthropic"},
+)
 _OPENROUTER = Provider(
     "openrouter",
     "openrouter",
     "z-ai/glm-5.3",
-    Wire(
-        reasoning="details",
-        first=(b": OPENROUTER PROCESSING\n\n", b": OPENROUTER PROCESSING\n\n"),
-        opening={"role": "assistant", "content": ""},
-        blank={"role": "assistant", "content": ""},
-        beside={"provider": "Anthropic"},
-    ),
+    _OPENROUTER_WIRE,
     refuse=refusals.openrouter,
     rules=(
         rules.without("reasoning_effort", "thinking"),
-        rules.fields_of("assistant", "role", "content", "tool_calls", "reasoning_details"),
+        rules.fields_of(
+            "assistant", "role", "content", "tool_calls", "reasoning", "reasoning_details"
+        ),
         rules.system_first,
     ),
     back="details",
@@ -114,6 +117,7 @@ OPENROUTER = (
         _OPENROUTER,
         name="openrouter-claude",
         model="anthropic/claude-sonnet-5",
+        wire=replace(_OPENROUTER_WIRE, nothing=""),
         rules=(*_OPENROUTER.rules, rules.few_marks),
     ),
 )
