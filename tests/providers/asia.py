@@ -8,29 +8,39 @@ from tests.providers.fake import Provider
 
 _REASONS = Wire(reasoning="reasoning_content", opening={"role": "assistant", "content": ""})
 
+_DEEPSEEK_WIRE = replace(
+    _REASONS,
+    opening={"role": "assistant", "content": None, "reasoning_content": ""},
+    blank={"content": None, "reasoning_content": None},
+    id="call_{:02d}_{}_aB3dE5".format,
+    usage="last",
+    cached="hit",
+)
+_DEEPSEEK = Provider(
+    "deepseek",
+    "deepseek",
+    "deepseek-v4-pro",
+    _DEEPSEEK_WIRE,
+    refuse=refusals.deepseek,
+    rules=(
+        rules.text_only,
+        rules.json_is_named,
+        rules.without("enable_thinking", "max_completion_tokens"),
+        rules.at_most("max_tokens", 384_000),
+        rules.thinking_keeps(),
+        rules.unforced_unless(("thinking", {"type": "disabled"})),
+    ),
+    back="reasoning_content",
+    sees=False,
+)
+
 ASIA = (
-    Provider(
-        "deepseek",
-        "deepseek",
-        "deepseek-v4-pro",
-        replace(
-            _REASONS,
-            opening={"role": "assistant", "content": None, "reasoning_content": ""},
-            blank={"content": None, "reasoning_content": None},
-            id="call_{:02d}_{}_aB3dE5".format,
-            usage="last",
-            cached="hit",
-        ),
-        refuse=refusals.deepseek,
-        rules=(
-            rules.text_only,
-            rules.without("enable_thinking", "max_completion_tokens"),
-            rules.at_most("max_tokens", 384_000),
-            rules.thinking_keeps(),
-            rules.unforced_unless(("thinking", {"type": "disabled"})),
-        ),
-        back="reasoning_content",
-        sees=False,
+    _DEEPSEEK,
+    replace(
+        _DEEPSEEK,
+        name="deepseek-flash",
+        model="deepseek-v4-flash",
+        wire=replace(_DEEPSEEK_WIRE, index="shifted"),
     ),
     Provider(
         "qwen",
@@ -62,6 +72,7 @@ ASIA = (
         refuse=refusals.glm,
         rules=(
             rules.text_only,
+            rules.json_is_named,
             rules.without("user", "reasoning_effort"),
             rules.one_of("tool_choice", "auto"),
             rules.at_most("stop", 1),

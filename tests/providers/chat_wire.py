@@ -24,7 +24,8 @@ class Wire:
     """Where the thought stands; "signed": on the calls or the text, readable for itself only."""
     signed_in: str = "google"
     """The name in `extra_content` under which a signature stands."""
-    index: Literal["counted", "zero", "missing"] = "counted"
+    index: Literal["counted", "zero", "missing", "shifted"] = "counted"
+    """Of calls; "shifted": the arguments have another one than their head (agno PR#8880)."""
     arguments: Literal["pieces", "name first", "whole", "object", "with finish"] = "pieces"
     """Of a call's chunks: a head and its arguments in pieces; a name, then all arguments; one
     chunk; one chunk with an object; one chunk for all calls that is the last one too."""
@@ -226,7 +227,8 @@ def _called(said: Said, number: int, wire: Wire) -> Iterator[Json]:
         if wire.arguments == "name first":
             del head["function"]["arguments"]
         yield {"tool_calls": [head]}
-        index = {"index": call["index"]} if "index" in call else {}
+        shift = 1 if wire.index == "shifted" else 0
+        index = {"index": call["index"] + shift} if "index" in call else {}
         parts = [arguments] if wire.arguments == "name first" else pieces(arguments, 5)
         for piece in parts:
             yield {"tool_calls": [{**index, **wire.tail, "function": {"arguments": piece}}]}

@@ -19,6 +19,7 @@ HOSTS = (
         ),
         rules=(
             rules.text_only,
+            rules.json_is_named,
             rules.needs(reasoning_format="parsed"),
             rules.without("include_reasoning", "thinking", "top_k", "max_tokens"),
             rules.one_of("reasoning_effort", "none", "default"),

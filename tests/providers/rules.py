@@ -219,6 +219,23 @@ def usage_is_asked_for(body: Json) -> Iterator[str]:
         yield "stream_options.include_usage is missing"
 
 
+def json_is_named(body: Json) -> Iterator[str]:
+    """The simple JSON mode wants the word in the prompt, and knows no schema."""
+    format = body.get("response_format")
+    if format is not None and format != {"type": "json_object"}:
+        yield "This response_format type is unavailable now"
+    if format is not None and "json" not in str(body["messages"]).lower():
+        yield "Prompt must contain the word 'json' to use response_format 'json_object'."
+
+
+def gemini_format(body: Json) -> Iterator[str]:
+    """The schema of an answer is in the same subset."""
+    asked = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    for schema in _schemas(asked):
+        for keyword in schema.keys() - GEMINI_KEYWORDS:
+            yield f'Unknown name "{keyword}" at generation_config.response_schema.'
+
+
 def few_marks(body: Json) -> Iterator[str]:
     """Claude takes at most four marks for its prompt cache, and none without a need."""
     count = str(body).count("'cache_control'")

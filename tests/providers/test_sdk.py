@@ -63,6 +63,28 @@ def test_a_demanded_call_is_not_refused(house: House, provider: Provider) -> Non
         check_answer(message, 0, said, provider)
 
 
+@EACH
+def test_a_form_of_the_answer_is_not_refused(house: House, provider: Provider) -> None:
+    """It is enforced or told: of each provider in the way that it takes."""
+    properties = {"n": {"type": "integer", "exclusiveMinimum": 0}, "kind": {"const": "a"}}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    form = {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+    said = Said("A number.", '{"n": 1, "kind": "a"}')
+    with house.staged(provider, said) as stage:
+        message = ask(stage, HELLO, streamed=True, tools=[], extra_body=form)
+        check_answer(message, 0, said, provider)
+        assert "kind" in stage.upstream.last.body.decode()
+
+
+def test_a_field_that_mistral_does_not_know_is_told(house: House) -> None:
+    provider = next(each for each in PROVIDERS if each.name == "mistral")
+    with house.staged(provider) as stage:
+        stage.upstream.answer(lambda _: provider.refuse("unknown field widget"))
+        with pytest.raises(anthropic.APIStatusError, match="unknown field widget") as raised:
+            ask(stage, HELLO, streamed=False)
+    assert raised.value.status_code in (400, 422)
+
+
 @STREAMED
 @EACH
 def test_a_refusal_is_told_in_its_words(house: House, provider: Provider, streamed: bool) -> None:

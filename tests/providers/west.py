@@ -144,6 +144,7 @@ _GEMINI = Provider(
             *("stream_options", "max_tokens", "reasoning_effort", *_SAMPLING),
         ),
         rules.gemini_schemas,
+        rules.gemini_format,
         rules.names_start_with_a_letter,
         rules.one_of("reasoning_effort", "minimal", "low", "medium", "high"),
         rules.at_most("max_tokens", 65_536),
@@ -160,7 +161,7 @@ WEST = (
         _GEMINI,
         name="gemini-vertex",
         model="google/gemini-3-pro-preview",
-        wire=replace(_GEMINI_WIRE, signed_in="vertex"),
+        wire=replace(_GEMINI_WIRE, signed_in="vertex", arguments="with finish"),
     ),
     Provider(
         "xai",
