@@ -21,6 +21,7 @@ _OLLAMA = replace(
     tool_choices=("auto", "none"),
     parallel_calls_field=False,
     call_content="empty",
+    image_urls="told",
 )
 
 OLLAMA_ROWS: tuple[ProfileRow, ...] = (
@@ -78,7 +79,13 @@ ROWS: tuple[ProfileRow, ...] = (
         hosts=(),
     ),
     ProfileRow(
-        replace(_STRINGS_ONLY, name="lmstudio", call_content="empty", windows_at="/api/v0/models"),
+        replace(
+            _STRINGS_ONLY,
+            name="lmstudio",
+            call_content="empty",
+            image_urls="told",
+            windows_at="/api/v0/models",
+        ),
         hosts=("*:1234",),
     ),
 )

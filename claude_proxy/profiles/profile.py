@@ -197,6 +197,11 @@ class Profile:
     vision: Literal["seen", "told"] = "seen"
     """"told": the model has no eyes; it reads that there was an image."""
 
+    image_urls: Literal["fetched", "told"] = "fetched"
+    """"told": images are taken as data only; the model reads that there was one, and its URL.
+    Ollama: "invalid image input" (ollama/ollama#6753); LM Studio: "'url' field must be a base64
+    encoded image" (lmstudio-bug-tracker#1120)."""
+
     pdf: Literal["file", "document_url", "text"] = "file"
     """How PDFs are sent. "file": as `file` parts (OpenAI); "document_url": as Mistral's part of
     that name, which answers 422 to the other (LibreChat PR#12144); "text": not as files: their

@@ -153,6 +153,7 @@ LOCAL = (
         refuse=refusals.lmstudio,
         rules=(
             rules.string_content,
+            rules.inlined_images,
             rules.system_first,
             rules.one_of("tool_choice", "auto", "none", "required"),
             rules.without("thinking", "reasoning_effort"),

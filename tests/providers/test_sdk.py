@@ -76,6 +76,17 @@ def test_a_form_of_the_answer_is_not_refused(house: House, provider: Provider) -
         assert "kind" in stage.upstream.last.body.decode()
 
 
+@EACH
+def test_a_picture_with_a_url_is_sent_or_told(house: House, provider: Provider) -> None:
+    url = "https://pictures.example/red.png"
+    picture = {"type": "image", "source": {"type": "url", "url": url}}
+    said = Said("It is red.", "Red.")
+    with house.staged(provider, said) as stage:
+        message = ask(stage, [{"role": "user", "content": [picture]}], streamed=True)
+        check_answer(message, 0, said, provider)
+        assert url in stage.upstream.last.body.decode()
+
+
 def test_a_field_that_mistral_does_not_know_is_told(house: House) -> None:
     provider = next(each for each in PROVIDERS if each.name == "mistral")
     with house.staged(provider) as stage:

@@ -43,14 +43,25 @@ def image(block: Json, path: str, context: Context, media: bool) -> list[Part]:
         return [f"[image: file {source.get('file_id')} cannot be shown to this model]"]
     if kind not in ("base64", "url"):
         return unknown(block, path, context, media)
-    if not media or context.profile.vision == "told":
-        why = "this model takes no images" if media else "images are possible in user messages only"
+    why = _unseen(kind, media, context)
+    if why:
         context.notes.drop(path, why)
         where = f"; its URL: {source.get('url')}" if kind == "url" else ""
         here = "" if media else " here"
         return [f"[image: it cannot be shown to this model{here}{where}]"]
     url = source.get("url") if kind == "url" else data_url(source, "image/png")
     return [{"type": "image_url", "image_url": {"url": url}}]
+
+
+def _unseen(kind: str, media: bool, context: Context) -> str:
+    """Why an image cannot be sent; empty if it can."""
+    if not media:
+        return "images are possible in user messages only"
+    if context.profile.vision == "told":
+        return "this model takes no images"
+    if kind == "url" and context.profile.image_urls == "told":
+        return "this upstream fetches no images from their URL"
+    return ""
 
 
 def data_url(source: Json, default_type: str) -> str:
