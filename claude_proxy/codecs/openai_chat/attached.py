@@ -112,7 +112,15 @@ def _at(value: object, *path: str) -> Any:
 
 def details_of(carried: Sequence[Json]) -> list[Json]:
     """The `reasoning_details` of a turn's blocks, in order."""
-    return [each for data in carried for each in _listed(data, _DETAILS) if isinstance(each, dict)]
+    listed = [each for data in carried for each in _listed(data, _DETAILS)]
+    found: list[Json] = []
+    for each in [each for each in listed if isinstance(each, dict)]:
+        if found and _text(each) is None and _continues(found[-1], each):
+            # A signature that came after the text had begun, and so in a block of its own.
+            found[-1] = {**found[-1], **each}
+        else:
+            found.append(each)
+    return found
 
 
 def signed(signature: str, name: str = "google") -> Json:

@@ -121,6 +121,20 @@ class TestDetails:
         details = sent_back(OPENROUTER, SEAL, content)["reasoning_details"]
         assert details == [text("Hm.", signature="s")]
 
+    def test_a_signature_that_comes_after_the_answer_has_begun(self):
+        signed = {"type": "reasoning.text", "index": 0, "format": "f", "signature": "s"}
+        content = streamed(
+            OPENROUTER,
+            SEAL,
+            {"reasoning": "Hm.", "reasoning_details": [text("Hm.")]},
+            {"content": "I look."},
+            {"reasoning_details": [signed]},
+            {"tool_calls": [call(index=0)]},
+        )
+        assert kinds(content) == ["thinking", "text", "thinking", "tool_use"]
+        details = sent_back(OPENROUTER, SEAL, content)["reasoning_details"]
+        assert details == [text("Hm.", signature="s")]
+
     def test_encrypted_ones_alone_stand_in_an_empty_block(self):
         details = [encrypted("A", 0), encrypted("B", 0)]
         content = whole(OPENROUTER, SEAL, reasoning_details=details, tool_calls=[call()])
