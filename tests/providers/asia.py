@@ -108,7 +108,7 @@ ASIA = (
         "kimi-coding",
         "kimi-coding",
         "kimi-for-coding",
-        replace(_REASONS, id="f{}:{}".format, arguments="whole"),
+        replace(_REASONS, id="f{}:{}".format, arguments="whole", thinks_between=True),
         refuse=refusals.moonshot,
         rules=(
             rules.without("thinking", "temperature", "top_p"),

@@ -22,6 +22,8 @@ class Wire:
         "none", "reasoning_content", "reasoning", "tags", "parts", "details", "signed"
     ] = "none"
     """Where the thought stands; "signed": on the calls or the text, readable for itself only."""
+    thinks_between: bool = False
+    """Whether a part of the thought comes in a stream only before the second call."""
     signed_in: str = "google"
     """The name in `extra_content` under which a signature stands."""
     index: Literal["counted", "zero", "missing", "shifted"] = "counted"
@@ -195,7 +197,8 @@ def _prose(said: Said, number: int, wire: Wire) -> Iterator[Json]:
             yield from ({"content": piece} for piece in pieces(tagged))
             return
         case "reasoning_content" | "reasoning":
-            yield from ({wire.reasoning: piece} for piece in pieces(said.thought))
+            thought = _halves(said, wire)[0]
+            yield from ({wire.reasoning: piece} for piece in pieces(thought))
         case "parts":
             for piece in pieces(said.thought):
                 part = {"type": "thinking", "thinking": [{"type": "text", "text": piece}]}
@@ -203,6 +206,14 @@ def _prose(said: Said, number: int, wire: Wire) -> Iterator[Json]:
         case "details":
             yield from _detailed(said, number)
     yield from ({"content": piece} for piece in pieces(said.text))
+
+
+def _halves(said: Said, wire: Wire) -> tuple[str, str]:
+    """The thought, and what of it stands before the second call."""
+    cut = len(said.thought)
+    if wire.thinks_between and len(said.calls) > 1:
+        cut //= 2
+    return said.thought[:cut], said.thought[cut:]
 
 
 def _detailed(said: Said, number: int) -> Iterator[Json]:
@@ -220,6 +231,8 @@ def _called(said: Said, number: int, wire: Wire) -> Iterator[Json]:
     for place, each in enumerate(said.calls):
         call = _call(each, number, place, wire)
         arguments = call["function"]["arguments"]
+        if place == 1 and (rest := _halves(said, wire)[1]):
+            yield {wire.reasoning: rest}
         if wire.arguments in ("whole", "object"):
             yield {"tool_calls": [call]}
             continue

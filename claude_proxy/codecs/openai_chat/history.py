@@ -51,15 +51,14 @@ class _ChatHistory(History):
     def thought(self, block: Json, path: str) -> Thought | None:
         form, text = self._context.profile.reasoning_history, block["thinking"]
         signature = block.get("signature")
-        carried: Json = {}
-        if form in ATTACHED and isinstance(signature, str):
-            _, carried = self._context.seal.read(signature)
+        origin, carried = self._context.seal.read(signature if isinstance(signature, str) else "")
+        carried = carried if form in ATTACHED else {}
         if not text and not carried:
             return None
         if form in NO_REASONING and not carried:
             self._notes.once("thinking", path, "this upstream takes no earlier reasoning")
             return None
-        return Thought("" if form in NO_REASONING else text, carried)
+        return Thought("" if form in NO_REASONING else text, carried, origin == "own")
 
 
 def _write(turns: Sequence[Turn], context: Context) -> list[ChatMessage]:
@@ -96,7 +95,9 @@ def _assistant(turn: Turn, context: Context, *, fill: bool) -> ChatMessage:
         if details:
             message["reasoning_details"] = details
         elif thoughts or fill:
-            _write_reasoning(message, "\n".join(thoughts), profile)
+            # What was before each call of an answer was one text, until blocks were made of it.
+            between = "" if all(entry.own for entry in found) else "\n"
+            _write_reasoning(message, between.join(thoughts), profile)
     if turn.calls:
         message["tool_calls"] = _calls(turn, profile)
     return message

@@ -54,6 +54,8 @@ class Thought(NamedTuple):
     content: str | ReasoningItem
     carried: Json = {}
     """What its block carried beside the text."""
+    own: bool = False
+    """Whether this upstream gave it."""
 
 
 Entry = Part | Call | Thought
