@@ -3,6 +3,7 @@
 from tests.providers import refusals, rules
 from tests.providers.chat_wire import Wire
 from tests.providers.fake import Provider
+from tests.providers.said import CACHED, PROMPT
 
 HOSTS = (
     Provider(
@@ -128,7 +129,8 @@ LOCAL = (
             reasoning="reasoning_content",
             id="{}aBcDeFgH{}".format,
             opening={"role": "assistant", "content": None},
-            beside={"timings": {"cache_n": 4, "prompt_n": 16}},
+            cached="none",
+            beside={"timings": {"cache_n": CACHED, "prompt_n": PROMPT - CACHED}},
         ),
         refuse=refusals.llama_cpp,
         rules=(

@@ -236,6 +236,21 @@ def gemini_format(body: Json) -> Iterator[str]:
             yield f'Unknown name "{keyword}" at generation_config.response_schema.'
 
 
+def gemini_thinking(body: Json) -> Iterator[str]:
+    """Its own switch stands in an extra field, with nothing else, and excludes the general one."""
+    if "extra_body" not in body:
+        return
+    config = body["extra_body"].get("google", {}).get("thinking_config", {})
+    if body["extra_body"] != {"google": {"thinking_config": config}}:
+        yield "Unknown name in extra_body."
+    for name in config.keys() - {"include_thoughts", "thinking_level", "thinking_budget"}:
+        yield f'Unknown name "{name}" in extra_body at thinking_config.'
+    if "reasoning_effort" in body or {"thinking_level", "thinking_budget"} <= config.keys():
+        yield "Expected one of either `reasoning_effort` or custom `thinking_config`."
+    if config.get("thinking_level", "low") not in {"minimal", "low", "medium", "high"}:
+        yield "Invalid value in extra_body at thinking_config.thinking_level."
+
+
 def few_marks(body: Json) -> Iterator[str]:
     """Claude takes at most four marks for its prompt cache, and none without a need."""
     count = str(body).count("'cache_control'")

@@ -131,6 +131,8 @@ SINGLE: list[tuple[str, Json]] = [
     ("gemini", {"parallel_tool_calls": True}),
     ("gemini", {"user": "u"}),
     ("gemini", {"reasoning_effort": "none"}),
+    ("gemini", {"extra_body": {"google": {"thoughts": True}}}),
+    ("gemini", {"extra_body": {"google": {"thinking_config": {"thinking_level": "max"}}}}),
     ("xai", {"stop": ["x"]}),
     ("mistral", {"stream_options": {"include_usage": True}}),
     ("mistral", {"user": "u"}),

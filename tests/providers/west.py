@@ -141,8 +141,9 @@ _GEMINI = Provider(
     rules=(
         rules.known(
             *("model", "messages", "tools", "tool_choice", "response_format", "stream"),
-            *("stream_options", "max_tokens", "reasoning_effort", *_SAMPLING),
+            *("stream_options", "max_tokens", "reasoning_effort", "extra_body", *_SAMPLING),
         ),
+        rules.gemini_thinking,
         rules.gemini_schemas,
         rules.gemini_format,
         rules.names_start_with_a_letter,
