@@ -61,8 +61,8 @@ class ClaudeProxyError(Exception):
 
     `status` is an HTTP status, `type` Anthropic's error type, `details` goes into the envelope
     as it is, `headers` (lower-case names) go out with the answer. `code` is OpenAI's name of the
-    fault where its type alone does not tell it. `limit` names the limit of ours that was hit, for
-    the metrics.
+    fault where its type alone does not tell it, `param` the path of the field at fault. `limit`
+    names the limit of ours that was hit, for the metrics.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class ClaudeProxyError(Exception):
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         code: str | None = None,
+        param: str | None = None,
         limit: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -83,6 +84,7 @@ class ClaudeProxyError(Exception):
         self.details = dict(details) if details else None
         self.headers = dict(headers or {})
         self.code = code
+        self.param = param
         self.limit = limit
 
 
@@ -97,7 +99,7 @@ class UnsupportedContentError(RequestError):
     """The target language cannot carry something, and leaving it out would change the meaning."""
 
     def __init__(self, path: str, why: str, **more: Any) -> None:
-        super().__init__(f"{path}: {why}", **more)
+        super().__init__(f"{path}: {why}", **{"param": path, **more})
         self.path = path
 
 

@@ -104,6 +104,7 @@ def clean_error(
         details=error.details,
         headers={name: redactor.clean(value, *keys) for name, value in error.headers.items()},
         code=error.code,
+        param=error.param,
     )
 
 

@@ -134,7 +134,12 @@ _OPENAI_TYPES: dict[ErrorType, tuple[str, str | None]] = {
 def encode_error(error: ClaudeProxyError, /, *, request_id: str | None = None) -> tuple[int, Json]:
     """Status and body for an OpenAI client; the request id has no place in that body."""
     type, code = _OPENAI_TYPES[error.type]
-    body = {"message": error.message, "type": type, "param": None, "code": error.code or code}
+    code = error.code or code
+    if code is None and error.status == 400 and error.param is None:
+        # Messages has no code for an overflow, only a sentence.
+        overflow = find_overflow(error.message, frozenset(), {})
+        code = None if overflow is None else "context_length_exceeded"
+    body = {"message": error.message, "type": type, "param": error.param, "code": code}
     return error.status, {"error": body}
 
 

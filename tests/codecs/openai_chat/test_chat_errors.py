@@ -7,7 +7,7 @@ import pytest
 
 from claude_proxy.codecs.openai_chat import decode_error, encode_error
 from claude_proxy.codecs.openai_chat.errors import MESSAGE_LIMIT, find_error, stream_error
-from claude_proxy.errors import STATUS, ClaudeProxyError, RequestError
+from claude_proxy.errors import STATUS, ClaudeProxyError, RequestError, UpstreamError
 
 STATUSES = [
     (400, 400, "invalid_request_error"),
@@ -619,6 +619,27 @@ def test_encode_error_is_openai_s_envelope() -> None:
             }
         },
     )
+
+
+def test_an_error_of_a_request_names_its_field() -> None:
+    status, body = encode_error(RequestError("n: no", param="n"))
+    assert (status, body["error"]["param"], body["error"]["code"]) == (400, "n", None)
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "code"),
+    [
+        ("prompt is too long: 5 tokens > 4 maximum", 400, "context_length_exceeded"),
+        ("prompt is too long: 5 tokens > 4 maximum", 500, None),
+        ("no", 400, None),
+        ("no", 401, "invalid_api_key"),
+        ("no", 404, "model_not_found"),
+        ("no", 429, "rate_limit_exceeded"),
+        ("no", 402, "insufficient_quota"),
+    ],
+)
+def test_codes_of_openai(message: str, status: int, code: str | None) -> None:
+    assert encode_error(UpstreamError(message, status=status))[1]["error"]["code"] == code
 
 
 @pytest.mark.parametrize("type", STATUS)

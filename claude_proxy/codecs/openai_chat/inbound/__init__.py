@@ -1,0 +1,17 @@
+"""The client side of Chat Completions: an OpenAI client's requests come in, answers go out."""
+
+from claude_proxy.codecs.openai_chat.inbound.options import include_usage
+from claude_proxy.codecs.openai_chat.inbound.request import (
+    DEFAULT_MAX_TOKENS,
+    decode_request,
+    peek,
+)
+from claude_proxy.codecs.openai_chat.inbound.tools import wants_functions
+
+__all__ = [
+    "DEFAULT_MAX_TOKENS",
+    "decode_request",
+    "include_usage",
+    "peek",
+    "wants_functions",
+]
