@@ -9,7 +9,9 @@ Source: https://platform.openai.com/docs/api-reference/chat
 from claude_proxy.codecs.openai_chat.errors import decode_error, encode_error
 from claude_proxy.codecs.openai_chat.inbound import (
     DEFAULT_MAX_TOKENS,
+    StreamEncoder,
     decode_request,
+    encode_response,
     include_usage,
     peek,
     wants_functions,
@@ -21,11 +23,13 @@ from claude_proxy.codecs.openai_chat.stream import StreamDecoder
 __all__ = [
     "DEFAULT_MAX_TOKENS",
     "StreamDecoder",
+    "StreamEncoder",
     "decode_error",
     "decode_request",
     "decode_response",
     "encode_error",
     "encode_request",
+    "encode_response",
     "include_usage",
     "peek",
     "tool_names",

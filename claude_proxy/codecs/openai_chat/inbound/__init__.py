@@ -6,11 +6,15 @@ from claude_proxy.codecs.openai_chat.inbound.request import (
     decode_request,
     peek,
 )
+from claude_proxy.codecs.openai_chat.inbound.response import encode_response
+from claude_proxy.codecs.openai_chat.inbound.stream import StreamEncoder
 from claude_proxy.codecs.openai_chat.inbound.tools import wants_functions
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "StreamEncoder",
     "decode_request",
+    "encode_response",
     "include_usage",
     "peek",
     "wants_functions",

@@ -80,3 +80,68 @@ def blocks(message: Json, kind: str | None) -> list[Json]:
 
 def texts(message: Json) -> list[str]:
     return [block["text"] for block in blocks(message, "text")]
+
+
+def load_answers() -> list[Json]:
+    answers: list[Json] = json.loads((FOLDER / "response" / "answers.json").read_text("utf-8"))
+    assert len(answers) > 15
+    return answers
+
+
+def load_streams() -> list[Json]:
+    streams: list[Json] = json.loads((FOLDER / "stream" / "streams.json").read_text("utf-8"))
+    assert len(streams) > 10
+    return streams
+
+
+def fold_chunks(stream: bytes) -> Json:
+    """A stream's chunks as one answer, as clients add them up: texts are continued, calls and
+    details by their index; what is missing stays as it was."""
+    lines = stream.decode().removesuffix("\n\n").split("\n\n")
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1] if line[0] != ":"]
+    answer: Json = {**chunks[0], "object": "chat.completion"}
+    message: Json = {}
+    finish = None
+    for chunk in chunks:
+        assert chunk["object"] == "chat.completion.chunk"
+        for choice in chunk["choices"]:
+            _continue(message, choice["delta"])
+            finish = choice["finish_reason"] or finish
+        answer["usage"] = chunk.get("usage")
+    entry = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    return {**answer, "choices": [entry]}
+
+
+def _continue(whole: Json, piece: Json) -> None:
+    for name, value in piece.items():
+        before = whole.get(name)
+        if isinstance(value, list) and name != "annotations":
+            for entry in value:
+                _continue(whole.setdefault(name, {}).setdefault(entry["index"], {}), entry)
+        elif isinstance(value, list):
+            whole[name] = [*(before or []), *value]
+        elif isinstance(value, dict):
+            _continue(whole.setdefault(name, {}), value)
+        elif name in CONTINUED and isinstance(before, str):
+            whole[name] = before + value
+        elif value is not None or name not in whole:
+            whole[name] = value
+
+
+CONTINUED = ("content", "refusal", "reasoning_content", "arguments", "text")
+
+
+def as_whole(answer: Json) -> Json:
+    """A folded answer in the form of a whole one."""
+    choice = answer["choices"][0]
+    message = {**choice["message"]}
+    for name in ("tool_calls", "reasoning_details"):
+        if name in message:
+            message[name] = [message[name][index] for index in sorted(message[name])]
+    for call in message.get("tool_calls", ()):
+        call.pop("index")
+    called = "tool_calls" in message or "function_call" in message
+    if not message["content"] and (called or message["refusal"]):
+        message["content"] = None
+    return {**answer, "choices": [{**choice, "message": message}]}
