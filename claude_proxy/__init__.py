@@ -7,7 +7,12 @@ The package is pure translation; importing it reads no environment and loads no 
 from typing import TYPE_CHECKING, Any
 
 from claude_proxy._version import __version__
-from claude_proxy.codecs import anthropic_messages, openai_chat, openai_responses
+from claude_proxy.codecs import (
+    anthropic_messages,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from claude_proxy.codecs.fold import MessageFold, unfold
 from claude_proxy.codecs.sse import encode_sse
 from claude_proxy.errors import (
@@ -41,6 +46,7 @@ __all__ = [
     "estimate_tokens",
     "load_settings",
     "openai_chat",
+    "openai_completions",
     "openai_responses",
     "profile_for",
     "unfold",

@@ -12,24 +12,23 @@ from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.blocks import no_usage
 from claude_proxy.codecs.jsonio import dumps, dumps_text
 from claude_proxy.codecs.openai_chat.content import as_objects
-from claude_proxy.codecs.openai_chat.errors import encode_error
 from claude_proxy.codecs.openai_chat.inbound.response import NO_CITATION, NO_PLACE, SECOND_CALL
 from claude_proxy.codecs.openai_chat.inbound.wire import (
+    CUT,
+    DONE,
+    KEEP_ALIVE,
     REFUSED,
     annotations,
     answer_id,
     chat_usage,
     encrypted_detail,
+    error_chunk,
     finish_reason,
+    merged,
     reasoning_detail,
 )
-from claude_proxy.errors import STATUS, ClaudeProxyError
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import BlockDelta, ErrorBody, Message, StreamEvent, Usage
-
-KEEP_ALIVE = b": keep-alive\n\n"
-DONE = b"data: [DONE]\n\n"
-CUT = "The answer ended before it was complete."
 
 
 class StreamEncoder:
@@ -77,7 +76,7 @@ class StreamEncoder:
             reason = event["delta"]["stop_reason"]
             self._finish = finish_reason(reason, functions=self._functions)
             self._refused = reason == "refusal"
-            self._usage = _merged(self._usage, event["usage"])
+            self._usage = merged(self._usage, event["usage"])
         elif event["type"] == "message_stop":
             return self._end()
         elif event["type"] == "ping":
@@ -88,10 +87,10 @@ class StreamEncoder:
 
     def close(self) -> bytes:
         """Nothing after an end; else the error that the answer was cut."""
-        return b"" if self.ended else self._error({"type": "api_error", "message": CUT})
+        return b"" if self.ended else self._error(CUT)
 
     def _start(self, message: Message) -> bytes:
-        self._usage = _merged(self._usage, message["usage"])
+        self._usage = merged(self._usage, message["usage"])
         self._fields = {
             "id": answer_id(message["id"]),
             "object": "chat.completion.chunk",
@@ -230,10 +229,7 @@ class StreamEncoder:
 
     def _error(self, error: ErrorBody) -> bytes:
         self.ended = True
-        # Servers of Messages may have types that are newer than this code.
-        type = error["type"] if error["type"] in STATUS else "api_error"
-        told = ClaudeProxyError(error["message"], type=type, status=STATUS[type])
-        return b"data: " + dumps(encode_error(told)[1]) + b"\n\n"
+        return error_chunk(error)
 
 
 class _Block:
@@ -258,10 +254,3 @@ class _Block:
         self.argued = False
         """Whether any of a call's arguments came apart from its start."""
         self.left_out = False
-
-
-def _merged(usage: Usage, later: Usage) -> Usage:
-    """Later counts override earlier ones unless they are zero or missing."""
-    merged: Any = {**usage, **{name: count for name, count in later.items() if count}}
-    result: Usage = merged
-    return result

@@ -1,10 +1,14 @@
 """What whole answers and streams of Chat Completions have in common."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from claude_proxy.codecs.jsonio import dumps
+from claude_proxy.codecs.openai_chat.errors import encode_error
 from claude_proxy.codecs.openai_chat.inbound.thoughts import DETAILS_FORMAT
+from claude_proxy.errors import STATUS, ClaudeProxyError
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import StopReason, Usage
+from claude_proxy.types.anthropic import ErrorBody, StopReason, Usage
 
 FINISH_REASONS: Mapping[StopReason, str] = {
     "end_turn": "stop",
@@ -19,6 +23,10 @@ FINISH_REASONS: Mapping[StopReason, str] = {
 
 REFUSED = "The model refused to answer."
 """For a refusal without a word, which would look like an empty answer."""
+
+KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"
+CUT: ErrorBody = {"type": "api_error", "message": "The answer ended before it was complete."}
 
 _ID = "msg_"
 
@@ -51,6 +59,21 @@ def chat_usage(usage: Usage) -> Json:
     if found := usage.get("output_tokens_details"):
         counts["completion_tokens_details"] = {"reasoning_tokens": found["thinking_tokens"]}
     return counts
+
+
+def merged(usage: Usage, later: Usage) -> Usage:
+    """Later counts override earlier ones unless they are zero or missing."""
+    counts: Any = {**usage, **{name: count for name, count in later.items() if count}}
+    result: Usage = counts
+    return result
+
+
+def error_chunk(error: ErrorBody) -> bytes:
+    """An error in the middle of a stream."""
+    # Servers of Messages may have types that are newer than this code.
+    type = error["type"] if error["type"] in STATUS else "api_error"
+    told = ClaudeProxyError(error["message"], type=type, status=STATUS[type])
+    return b"data: " + dumps(encode_error(told)[1]) + b"\n\n"
 
 
 def reasoning_detail(index: int, text: str, signature: str = "") -> Json:

@@ -1,16 +1,24 @@
-"""Everything that the newest official SDK can put into a request arrives, is told, or refused."""
+"""The newest official SDK: all that it can put into a request is known; it reads our answers."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
+from openai import APIError, OpenAI
 from openai.types.chat import completion_create_params
 from typing_extensions import get_type_hints
 
+from claude_proxy.codecs.fold import unfold
+from claude_proxy.codecs.openai_chat import StreamEncoder
 from claude_proxy.codecs.openai_chat.inbound.options import (
     CARRIED_FIELDS,
     DROPPED_FIELDS,
     REFUSED_FIELDS,
 )
 from claude_proxy.codecs.openai_chat.inbound.parts import PARTS
+from claude_proxy.types.anthropic import Message, StreamEvent
 
 PAGE = Path(__file__).parents[4] / "docs" / "openai-clients.md"
 
@@ -38,3 +46,64 @@ def test_the_page_has_every_field() -> None:
 
 def test_the_page_has_every_part() -> None:
     assert documented("Parts of a content").keys() == PARTS.keys()
+
+
+def client(answer: bytes) -> OpenAI:
+    """The official client, whose server sends these bytes as a stream."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        kind = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=kind, content=answer)
+
+    http = httpx.Client(transport=httpx.MockTransport(respond))
+    return OpenAI(api_key="k", base_url="http://server.test/v1", http_client=http, max_retries=0)
+
+
+def message(content: list[Any], reason: Any) -> Message:
+    counts = {"input_tokens": 4, "output_tokens": 2}
+    usage: Any = {**counts, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 3}
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-x",
+        "content": content,
+        "stop_reason": reason,
+        "stop_sequence": None,
+        "usage": usage,
+    }
+
+
+def streamed(events: list[StreamEvent]) -> bytes:
+    encoder = StreamEncoder(created=1, include_usage=True)
+    return b"".join(encoder.feed(event) for event in events) + encoder.close()
+
+
+def test_the_official_client_adds_up_a_stream() -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": "ü"}}
+    events = unfold(message([{"type": "text", "text": "Wait."}, call], "tool_use"))
+    hi: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    ping: StreamEvent = {"type": "ping"}
+    sdk = client(streamed([events[0], ping, *events[1:]]))
+    with sdk.chat.completions.stream(**hi) as stream:
+        answer = stream.get_final_completion()
+    said = answer.choices[0].message
+    assert answer.choices[0].finish_reason == "tool_calls"
+    assert said.content == "Wait."
+    assert said.tool_calls is not None
+    function = said.tool_calls[0].function
+    assert (said.tool_calls[0].id, function.name) == ("toolu_1", "f")
+    assert json.loads(function.arguments) == {"a": "ü"}
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (7, 2)
+
+
+def test_the_official_client_raises_an_error_in_the_middle() -> None:
+    error: StreamEvent = {"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}}
+    events = unfold(message([{"type": "text", "text": "Hel"}], "end_turn"))[:3]
+    hi: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    texts: list[str | None] = []
+    with pytest.raises(APIError, match="Busy"):
+        for chunk in client(streamed([*events, error])).chat.completions.create(**hi):
+            texts.append(chunk.choices[0].delta.content)
+    assert texts == ["", "Hel"]
