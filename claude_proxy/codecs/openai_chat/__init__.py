@@ -14,6 +14,7 @@ from claude_proxy.codecs.openai_chat.inbound import (
     encode_response,
     include_usage,
     peek,
+    retarget,
     wants_functions,
 )
 from claude_proxy.codecs.openai_chat.request import encode_request, tool_names
@@ -32,6 +33,7 @@ __all__ = [
     "encode_response",
     "include_usage",
     "peek",
+    "retarget",
     "tool_names",
     "wants_functions",
 ]

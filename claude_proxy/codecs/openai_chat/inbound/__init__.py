@@ -1,5 +1,6 @@
 """The client side of Chat Completions: an OpenAI client's requests come in, answers go out."""
 
+from claude_proxy.codecs.openai_chat.inbound.direct import retarget
 from claude_proxy.codecs.openai_chat.inbound.options import include_usage
 from claude_proxy.codecs.openai_chat.inbound.request import (
     DEFAULT_MAX_TOKENS,
@@ -17,5 +18,6 @@ __all__ = [
     "encode_response",
     "include_usage",
     "peek",
+    "retarget",
     "wants_functions",
 ]
