@@ -75,8 +75,8 @@ def _tools(body: Json, notes: Notes) -> list[Json]:
 
 def _tool(entry: Json, path: str) -> Json:
     kind = given(entry, "type", string, path)
-    if "input_schema" in entry and isinstance(entry.get("name"), str):
-        return entry  # Messages' own form, which some clients send to every address
+    if "input_schema" in entry:
+        return _native(entry, path)
     if kind == "function" and "function" not in entry and "name" in entry:
         return _function(entry, path)  # the Responses API's form
     if kind not in (None, "function"):
@@ -85,6 +85,15 @@ def _tool(entry: Json, path: str) -> Json:
     tool = _function(function, f"{path}.function")
     mark = given(entry, "cache_control", an_object, path)
     return tool if mark is None else {**tool, "cache_control": mark}
+
+
+def _native(tool: Json, path: str) -> Json:
+    """Messages' own form, which some clients send to every address."""
+    needed(tool, "name", filled, path)
+    needed(tool, "input_schema", an_object, path)
+    given(tool, "description", string, path)
+    given(tool, "strict", boolean, path)
+    return tool
 
 
 def _function(function: Json, path: str) -> Json:

@@ -232,3 +232,39 @@ def test_requests_of_the_real_client_survive_chat(name: str) -> None:
     assert broken_rules({**again}) == []
     calls = [len(blocks(message, "tool_use")) for message in request["messages"]]
     assert sum(len(blocks(message, "tool_use")) for message in again["messages"]) == sum(calls)
+
+
+junk = st.sampled_from(
+    [None, True, -1, 0, 1.5, 10**20, "", " ", "x", "none", "data:", [], [None], [[]], {}]
+    + [{"type": "text"}, {"type": []}, {"name": "x"}, {"role": "user"}, ["x"], [{"x": 1}]]
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Each container in a value with each of its keys or indexes."""
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            inner += [(value, key), *places(value[key])]
+    return inner
+
+
+@law(st.sampled_from(CASES), st.integers(0, 10**6), junk, st.booleans(), few=600)
+def test_a_broken_request_is_refused_or_becomes_a_legal_one(
+    case: Case, at: int, value: Any, gone: bool
+) -> None:
+    body = copy.deepcopy(case.chat)
+    spots = places(body)
+    container, key = spots[at % len(spots)]
+    if gone:
+        del container[key]
+    else:
+        container[key] = value
+    try:
+        request = decode_request(body)
+    except RequestError as error:
+        assert error.param
+        return
+    assert broken_rules({**request}) == []
+    anthropic_messages.decode_request({**request})
+    dumps(encode_request(request, profile=GENERIC))
