@@ -20,6 +20,15 @@ from claude_proxy.types import Json
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 """What Messages takes."""
 
+_BEGINNINGS = {
+    "/9j/": "image/jpeg",
+    "iVBORw0KGgo": "image/png",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+}
+"""How the data of each begins, in base64. OpenAI does not look at the type that a client gives,
+and Claude refuses one that is wrong."""
+
 _TEXTS = (".txt", ".md", ".csv", ".json", ".xml", ".html", ".yaml", ".yml", ".log")
 """Ends of names of files that hold text."""
 _TEXT_TYPES = ("application/json", "application/xml", "application/yaml")
@@ -72,7 +81,8 @@ def file_block(part: Json, path: str, notes: Notes) -> Json:
 
 
 def _image(found: _Data, path: str) -> Json:
-    kind = "image/jpeg" if found.media_type == "image/jpg" else found.media_type
+    seen = (kind for start, kind in _BEGINNINGS.items() if found.data.startswith(start))
+    kind = next(seen, "image/jpeg" if found.media_type == "image/jpg" else found.media_type)
     if kind not in IMAGES:
         why = f'images of type "{kind}" cannot be sent; take one of {", ".join(IMAGES)}'
         raise UnsupportedContentError(path, why)
