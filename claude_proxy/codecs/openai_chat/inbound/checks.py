@@ -1,9 +1,10 @@
 """Values of a client's JSON, checked: the value with its type, or `RequestError` with its path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, TypeVar
 
 from claude_proxy.codecs.anthropic_messages import MOST_ENTRIES, REQUIRED
+from claude_proxy.codecs.openai_chat.context import Notes
 from claude_proxy.errors import RequestError
 from claude_proxy.types import Json
 
@@ -74,6 +75,15 @@ def a_list(value: Any, path: str) -> list[Any]:
         why = f"List should have at most {MOST_ENTRIES} items, not {len(value)}"
         raise RequestError(f"{path}: {why}", param=path, limit="entries")
     return value
+
+
+def note_others(fields: Json, known: Set[str], path: str, notes: Notes) -> None:
+    """Notes fields that nobody here reads, unless they are empty: each name once for all places."""
+    if fields.keys() <= known:
+        return
+    for name, value in fields.items():
+        if name not in known and value not in (None, False, "", [], {}):
+            notes.once(f"field {name}", f"{path}.{name}", notes.foreign)
 
 
 def given(fields: Json, name: str, check: Callable[[Any, str], T], path: str = "") -> T | None:

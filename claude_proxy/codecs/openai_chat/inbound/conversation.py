@@ -12,11 +12,12 @@ from claude_proxy.codecs.openai_chat.inbound.checks import (
     filled,
     given,
     needed,
+    note_others,
     string,
     wrong,
 )
 from claude_proxy.codecs.openai_chat.inbound.parts import blocks_of, with_mark
-from claude_proxy.codecs.openai_chat.inbound.thoughts import earlier_thinking
+from claude_proxy.codecs.openai_chat.inbound.thoughts import REASONING_FIELDS, earlier_thinking
 from claude_proxy.codecs.openai_chat.inbound.turns import Turns
 from claude_proxy.errors import RequestError, UnsupportedContentError
 from claude_proxy.types import Json
@@ -24,6 +25,13 @@ from claude_proxy.types.anthropic import MessageParam
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _SYSTEM = ("system", "developer")
+
+_KNOWN = frozenset(
+    {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio"}
+    | {"cache_control", *REASONING_FIELDS}
+)
+_KNOWN_OF_CALLS = frozenset({"id", "type", "function", "custom", "index"})
+"""Clients that keep what they read from a stream send its `index` back."""
 
 
 class Conversation(NamedTuple):
@@ -66,8 +74,11 @@ class _Reader:
             listed = ", ".join(f"'{name}'" for name in ROLES)
             raise wrong(f"{path}.role", f"Input should be one of {listed}")
         self._count(message)
+        note_others(message, _KNOWN, path, self._notes)
         place = f"{path}.content"
         blocks = blocks_of(message.get("content"), place, role, self._notes)
+        if not blocks and message.get("cache_control") is not None:
+            self._notes.drop(f"{path}.cache_control", "there is no text that it could mark")
         blocks = with_mark(blocks, message, path)
         if role in _SYSTEM:
             self._system(blocks, message, path)
@@ -139,6 +150,7 @@ class _Reader:
 
     def _call(self, call: Any, path: str) -> None:
         id = needed(an_object(call, path), "id", string, path)
+        note_others(call, _KNOWN_OF_CALLS, path, self._notes)
         kind = given(call, "type", string, path)
         if kind == "custom":
             custom = needed(call, "custom", an_object, path)

@@ -1,6 +1,6 @@
 """How much the model is to think: every provider's words for it → `thinking` and `effort`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from claude_proxy.codecs.openai_chat.context import Notes
@@ -9,6 +9,7 @@ from claude_proxy.codecs.openai_chat.inbound.checks import (
     boolean,
     given,
     integer,
+    note_others,
     string,
     wrong,
 )
@@ -43,7 +44,25 @@ def decode_effort(
     `unable` says why Claude cannot think in this turn, if it cannot; `lost`, that the turn goes
     on without the thinking that it began with.
     """
-    wishes = list(_wishes(body, notes))
+    fields = _decode(list(_wishes(body, notes)), notes, max_tokens, unable, lost)
+    thinking, display = fields.get("thinking"), _display(body)
+    if display is None:
+        return fields
+    if thinking is None or thinking["type"] == "disabled":
+        notes.drop("thinking.display", "there is no thinking to be shown")
+        return fields
+    return {**fields, "thinking": {**thinking, "display": display}}
+
+
+def _display(body: Json) -> str | None:
+    """How Anthropic is to show its thinking."""
+    thinking = body.get("thinking")
+    return given(thinking, "display", string, "thinking") if isinstance(thinking, dict) else None
+
+
+def _decode(
+    wishes: Sequence[_Wish], notes: Notes, max_tokens: int, unable: str | None, lost: bool
+) -> Json:
     switch = next((wish for wish in wishes if wish.switch is not None), None)
     level = next((wish for wish in wishes if wish.level is not None), None)
     budget = next((wish for wish in wishes if wish.budget is not None), None)
@@ -111,8 +130,9 @@ def _read_thinking(body: Json, name: str, notes: Notes) -> _Wish:
     thinking = an_object(body[name], name)
     kind = given(thinking, "type", string, name)
     budget = given(thinking, "budget_tokens", integer, name)
-    for other in thinking.keys() - {"type", "budget_tokens"}:
-        notes.drop(f"{name}.{other}", notes.foreign)
+    for other in thinking:
+        if other not in ("type", "budget_tokens", "display"):
+            notes.drop(f"{name}.{other}", notes.foreign)
     if kind not in ("enabled", "disabled", "adaptive", "auto"):
         raise wrong(f"{name}.type", "Input should be 'enabled', 'disabled' or 'adaptive'")
     if kind != "enabled":
@@ -123,9 +143,7 @@ def _read_thinking(body: Json, name: str, notes: Notes) -> _Wish:
 def _read_reasoning(body: Json, name: str, notes: Notes) -> _Wish:
     """OpenRouter's object; OpenAI's Responses API has one with `effort` too."""
     reasoning = an_object(body[name], name)
-    for other in reasoning.keys() - {"effort", "max_tokens", "enabled"}:
-        if reasoning[other] not in (None, False):
-            notes.drop(f"{name}.{other}", notes.foreign)
+    note_others(reasoning, {"effort", "max_tokens", "enabled"}, name, notes)
     effort = given(reasoning, "effort", string, name)
     if effort is not None:
         return _level(f"{name}.effort", effort, notes)

@@ -13,6 +13,7 @@ from claude_proxy.codecs.openai_chat.inbound.checks import (
     given,
     integer,
     needed,
+    note_others,
     positive,
     string,
     wrong,
@@ -179,8 +180,10 @@ def service_tier(body: Json, notes: Notes) -> Json:
     return {"service_tier": _TIERS[tier]}
 
 
-def stream(body: Json) -> Json:
+def stream(body: Json, notes: Notes) -> Json:
     wanted = given(body, "stream", boolean)
+    options = given(body, "stream_options", an_object) or {}
+    note_others(options, {"include_usage"}, "stream_options", notes)
     include_usage(body)
     return {} if wanted is None else {"stream": wanted}
 
@@ -212,4 +215,7 @@ def response_format(body: Json, notes: Notes) -> tuple[Json, str | None]:
     if narrow is None:
         notes.drop(path, "objects with any properties cannot be enforced, the model is told")
         return {}, f"{_BY_SCHEMA}\n{dumps_text(schema)}"
+    about = given(described, "description", string, f"{path}.json_schema")
+    if about and "description" not in narrow:
+        narrow["description"] = about
     return {"format": {"type": "json_schema", "schema": narrow}}, None

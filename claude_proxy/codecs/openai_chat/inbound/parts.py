@@ -9,6 +9,7 @@ from claude_proxy.codecs.openai_chat.inbound.checks import (
     an_object,
     given,
     needed,
+    note_others,
     string,
     wrong,
 )
@@ -54,6 +55,8 @@ def _part(part: Any, path: str, role: str, notes: Notes) -> list[Json]:
     if kind in _MEDIA and role not in _MEDIA_ROLES:
         why = f'parts of type "{kind}" can stand in user messages only'
         raise UnsupportedContentError(f"{path}.type", why)
+    if kind not in _REASONING:
+        note_others(part, {"type", "cache_control", "text", kind}, path, notes)
     return with_mark(render(part, path, notes), part, path)
 
 
@@ -104,4 +107,5 @@ PARTS: Mapping[str, _Render] = {
 """What becomes of each type of part."""
 
 _MEDIA = ("image_url", "file", "input_audio")
+_REASONING = ("thinking", "reasoning")
 _MEDIA_ROLES = ("user", "tool", "function")

@@ -73,7 +73,7 @@ def decode_request(
     fields |= stop_sequences(body, notes) | user_id(body, notes) | service_tier(body, notes)
     if mark := given(body, "cache_control", an_object):
         fields["cache_control"] = mark
-    fields |= stream(body)
+    fields |= stream(body, notes)
     request: MessagesRequest = {
         "model": model,
         "max_tokens": limit,

@@ -16,6 +16,7 @@ DETAILS_FORMAT = "anthropic-claude-v1"
 
 _TEXTS = ("reasoning_content", "reasoning", "reasoning_text")
 _LISTS = ("thinking_blocks", "reasoning_details")
+REASONING_FIELDS = (*_TEXTS, *_LISTS)
 
 
 def earlier_thinking(message: Json, path: str, notes: Notes) -> list[Json]:

@@ -10,6 +10,7 @@ from claude_proxy.codecs.openai_chat.inbound.checks import (
     filled,
     given,
     needed,
+    note_others,
     string,
     wrong,
 )
@@ -20,6 +21,12 @@ WEB_SEARCH = "web_search_20250305"
 
 _CHOICES = {"auto": "auto", "required": "any", "any": "any", "none": "none"}
 """Chat's words → Messages'; "any" is Mistral's, and Messages' own."""
+
+
+_TOOL_FIELDS = frozenset({"type", "function", "cache_control"})
+_FUNCTION_FIELDS = frozenset(
+    {"type", "name", "description", "parameters", "strict", "cache_control"}
+)
 
 
 class _Choice(NamedTuple):
@@ -63,7 +70,7 @@ def _tools(body: Json, notes: Notes) -> list[Json]:
     for field, read in (("tools", _tool), ("functions", _function)):
         for index, entry in enumerate(given(body, field, a_list) or ()):
             path = f"{field}.{index}"
-            tool = read(an_object(entry, path), path)
+            tool = read(an_object(entry, path), path, notes)
             if tool["name"] in found:
                 notes.drop(path, "a second tool of this name")
             else:
@@ -73,16 +80,17 @@ def _tools(body: Json, notes: Notes) -> list[Json]:
     return list(found.values())
 
 
-def _tool(entry: Json, path: str) -> Json:
+def _tool(entry: Json, path: str, notes: Notes) -> Json:
     kind = given(entry, "type", string, path)
     if "input_schema" in entry:
         return _native(entry, path)
     if kind == "function" and "function" not in entry and "name" in entry:
-        return _function(entry, path)  # the Responses API's form
+        return _function(entry, path, notes)  # the Responses API's form
     if kind not in (None, "function"):
         raise UnsupportedContentError(f"{path}.type", f'tools of type "{kind}" cannot be sent')
     function = needed(entry, "function", an_object, path)
-    tool = _function(function, f"{path}.function")
+    note_others(entry, _TOOL_FIELDS, path, notes)
+    tool = _function(function, f"{path}.function", notes)
     mark = given(entry, "cache_control", an_object, path)
     return tool if mark is None else {**tool, "cache_control": mark}
 
@@ -96,7 +104,8 @@ def _native(tool: Json, path: str) -> Json:
     return tool
 
 
-def _function(function: Json, path: str) -> Json:
+def _function(function: Json, path: str, notes: Notes) -> Json:
+    note_others(function, _FUNCTION_FIELDS, path, notes)
     tool: Json = {"name": needed(function, "name", filled, path)}
     if description := given(function, "description", string, path):
         tool["description"] = description
