@@ -7,18 +7,27 @@ from typing import Any
 import httpx
 import pytest
 from openai import APIError, OpenAI
-from openai.types.chat import completion_create_params
+from openai.types.chat import (
+    ChatCompletionContentPartParam,
+    ChatCompletionMessageParam,
+    ChatCompletionToolUnionParam,
+    completion_create_params,
+)
 from typing_extensions import get_type_hints
 
 from claude_proxy.codecs.fold import unfold
-from claude_proxy.codecs.openai_chat import StreamEncoder
+from claude_proxy.codecs.jsonio import dumps_text
+from claude_proxy.codecs.openai_chat import StreamEncoder, decode_request
 from claude_proxy.codecs.openai_chat.inbound.options import (
     CARRIED_FIELDS,
     DROPPED_FIELDS,
     REFUSED_FIELDS,
 )
 from claude_proxy.codecs.openai_chat.inbound.parts import PARTS
+from claude_proxy.errors import RequestError, UnsupportedContentError
 from claude_proxy.types.anthropic import Message, StreamEvent
+from tests.codecs.openai_chat.inbound.inbound_cases import broken_rules
+from tests.sdk_samples import Sampler, type_names, typed_dicts
 
 PAGE = Path(__file__).parents[4] / "docs" / "openai-clients.md"
 
@@ -34,6 +43,59 @@ def test_every_field_of_the_sdk_is_known() -> None:
     fields = get_type_hints(completion_create_params.CompletionCreateParamsStreaming)
     assert len(fields) > 30
     assert fields.keys() <= {*CARRIED_FIELDS, *DROPPED_FIELDS, *REFUSED_FIELDS}
+
+
+MESSAGES = typed_dicts(ChatCompletionMessageParam)
+TOOLS = typed_dicts(ChatCompletionToolUnionParam)
+OPTIONAL = {"content", "refusal", "name", "tool_calls", "function_call", "detail", "file_data"}
+"""Of earlier answers all but audio, which is refused."""
+
+
+def decoded(**more: Any) -> str:
+    """The Messages request as JSON text, for a legal one."""
+    hi: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    request = decode_request({**hi, **more})
+    assert broken_rules({**request}) == []
+    return dumps_text(request)
+
+
+@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
+def test_every_variant_of_every_message_is_read_or_refused_by_path(kind: Any) -> None:
+    read = 0
+    for sample in Sampler(OPTIONAL).samples(kind):
+        try:
+            told = decoded(messages=[sample])
+        except RequestError as error:
+            # Strings of samples are no addresses, and nobody speaks or sends IDs here.
+            assert str(error.param).startswith("messages.0.")
+            continue
+        read += 1
+        said = [text for text in _strings(sample) if text.startswith(("content-", "text-"))]
+        assert [text for text in said if text not in told] == []
+    assert read
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return [text for each in inner for text in _strings(each)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("kind", TOOLS, ids=lambda kind: kind.__name__)
+def test_every_tool_is_carried_or_refused(kind: Any) -> None:
+    for sample in Sampler().samples(kind):
+        if sample["type"] == "function":
+            assert dumps_text(sample["function"]["name"]) in decoded(tools=[sample])
+        else:
+            with pytest.raises(UnsupportedContentError, match="tools.0.type"):
+                decoded(tools=[sample])
+
+
+def test_every_part_is_known() -> None:
+    kinds = typed_dicts(ChatCompletionContentPartParam)
+    assert len(kinds) > 3
+    assert {name for kind in kinds for name in type_names(kind)} <= PARTS.keys()
 
 
 def test_the_page_has_every_field() -> None:
