@@ -142,7 +142,8 @@ def test_windows_that_stand_beside_the_list():
 def test_a_model_that_sees_nothing_is_told_of_images():
     assert within(GENERIC, Limits(images=False)).vision == "told"
     told = replace(GENERIC, vision="told")
-    assert within(told, Limits(images=True)) is told
+    assert within(told, Limits()) is told
+    assert within(told, Limits(images=True)).vision == "seen"
 
 
 def test_what_the_upstream_says_replaces_what_was_assumed():

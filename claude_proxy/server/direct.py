@@ -106,9 +106,8 @@ class Plan(NamedTuple):
             async with services.watch(receive) as watch:
                 response = await services.backend.send(self.passing.wire)
                 watch.heard()
-                await check_status(
-                    response, watch, services.redactor, optional=self.passing.optional
-                )
+                url, optional = self.passing.wire.url, self.passing.optional
+                await check_status(response, watch, services.redactor, url=url, optional=optional)
                 raw = await read_all(response, watch, MAX_ANSWER_BYTES)
         finally:
             if response is not None:
@@ -243,8 +242,9 @@ class Relay:
         response = await self._services.backend.send(self._passing.wire)
         stack.push_async_callback(response.aclose)
         watch.heard()
-        redactor, optional = self._services.redactor, self._passing.optional
-        await check_status(response, watch, redactor, self._keys, optional=optional)
+        redactor, passing = self._services.redactor, self._passing
+        url, optional = passing.wire.url, passing.optional
+        await check_status(response, watch, redactor, self._keys, url=url, optional=optional)
         if is_event_stream(response):
             if not self._passing.stream:
                 self._beat(watch, first=self._services.settings.ping_seconds)

@@ -209,6 +209,40 @@ def test_errors_come_back_as_they_are(native, upstream, error, stream):
     assert len(upstream.posts) == 1
 
 
+OVERFLOWS = [
+    # llama.cpp, which refuses in OpenAI's shape
+    {
+        "error": {
+            "code": 400,
+            "message": "request (1600015 tokens) exceeds the available context size (262144)",
+            "type": "exceed_context_size_error",
+            "n_prompt_tokens": 1600015,
+            "n_ctx": 262144,
+        }
+    },
+    {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "message": "This model's maximum context length is 262144 tokens. However, you "
+            "requested 1600015 tokens in the messages.",
+        },
+    },
+]
+
+
+@pytest.mark.pitfall(31)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("body", OVERFLOWS, ids=["openai", "anthropic"])
+def test_an_overflow_is_told_in_claudes_words(native, upstream, body, stream):
+    upstream.play(Reply(body, status=400))
+    reply = post(native(), stream_body(stream=stream))
+    error = reply.json()
+    assert (reply.status_code, error["type"]) == (400, "error")
+    assert error["error"]["type"] == "invalid_request_error"
+    assert error["error"]["message"] == "prompt is too long: 1600015 tokens > 262144 maximum"
+
+
 def test_an_error_keeps_the_upstreams_id_and_text(native, upstream):
     text = Reply(b"upstream connect error", status=503, headers={"content-type": "text/plain"})
     upstream.play(refused(400, "invalid_request_error", "no", request_id="req_theirs"), text)
