@@ -16,7 +16,7 @@ ASKED = {
     "messages": [{"role": "user", "content": "hi"}],
     "stream": True,
 }
-PATIENCE = 0.3
+PATIENCE = 0.15
 """Seconds that a client takes for a write: several pings' time."""
 
 
@@ -59,7 +59,7 @@ async def ask(path, plays, buffers):
     environ = {
         "OPENAI_API_KEY": "sk-test-0123456789",
         "OPENAI_BASE_URL": f"http://upstream.test{path}",
-        "CLAUDE_PROXY_PING_SECONDS": "0.1",
+        "CLAUDE_PROXY_PING_SECONDS": "0.05",
     }
     settings = load_settings(environ=environ, trusted_folder=False)
     app = create_app(settings, transport=httpx.MockTransport(handler))
