@@ -211,9 +211,17 @@ CLIENT_WINDOW = 200_000
 
 
 def fit(
-    request: MessagesRequest, profile: Profile, *, size: int, least: int | None, on_drop: OnDrop
+    request: MessagesRequest,
+    profile: Profile,
+    *,
+    size: int,
+    least: int | None,
+    on_drop: OnDrop,
+    cuts: bool = False,
 ) -> MessagesRequest:
     """The request with as many output tokens as `least` and the context window allow.
+
+    `cuts`: the server makes room by itself, so nothing is counted to find out what is left.
 
     `size` is that of the encoded request in bytes: where it alone shows that everything fits,
     which is nearly always, nothing is counted.
@@ -225,7 +233,7 @@ def fit(
     if least is not None and wanted < least:
         wanted = least
         on_drop("max_tokens", f"raised to {least}")
-    cap, window = profile.max_output_tokens, profile.context_window
+    cap, window = profile.max_output_tokens, None if cuts else profile.context_window
     most = wanted if cap is None else min(wanted, cap)
     if window is not None and size // BYTES_PER_TOKEN + most > window:
         room = window - int(_count(request, window, profile) * _MARGIN) - _TEMPLATE

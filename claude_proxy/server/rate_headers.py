@@ -25,6 +25,8 @@ _SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 def anthropic_limits(headers: Mapping[str, str], now: float) -> dict[str, str]:
     """The limits among `headers`, whose names are in lower case; `now` is a Unix time."""
     found: dict[str, str] = {}
+    if not headers:
+        return found
     for kind in _KINDS:
         for field in ("limit", "remaining"):
             count = headers.get(f"x-ratelimit-{field}-{kind}", "")

@@ -1,7 +1,6 @@
 """The models' real limits: asked of the upstream, seen in its counts, and told to the client."""
 
 from collections.abc import Callable, Container
-from dataclasses import replace
 
 import structlog
 
@@ -69,14 +68,12 @@ class Windows:
     ) -> MessagesRequest:
         """See `model_limits.fit`. `RequestError` in Claude's words for a prompt that would be cut
         in silence, where the settings want that."""
-        window, profile = self._cut.get((route.upstream, route.model)), route.profile
-        if window is not None:
-            if self._refuses and size // BYTES_PER_TOKEN > window:
-                _refuse(estimate_tokens(request), window)
-            # Its server makes room by itself, so nothing is counted to find out what is left.
-            profile = replace(profile, context_window=None)
+        window = self._cut.get((route.upstream, route.model))
         least = self._settings.min_tokens_limit
-        return fit(request, profile, size=size, least=least, on_drop=on_drop)
+        if window is not None and self._refuses and size // BYTES_PER_TOKEN > window:
+            _refuse(estimate_tokens(request), window)
+        cuts = window is not None
+        return fit(request, route.profile, size=size, least=least, on_drop=on_drop, cuts=cuts)
 
     def told(
         self, usage: Usage, request: MessagesRequest, route: Route, *, size: int, streamed: bool
