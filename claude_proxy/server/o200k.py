@@ -75,7 +75,8 @@ def _load() -> CountText | None:
         return None
     try:
         encoding = _encoding()
-    except Exception as error:  # noqa: BLE001 - whatever tiktoken says, there is an estimate
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        # No vocabulary, or a tiktoken that is broken or other than we know: there is an estimate.
         log.warning("tokenizer_failed", reason=str(error)[:300])
         return None
     return lambda text: sum(
