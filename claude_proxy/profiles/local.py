@@ -11,7 +11,7 @@ from dataclasses import replace
 from claude_proxy.profiles.generic import GENERIC
 from claude_proxy.profiles.profile import ProfileRow
 
-_LOCAL = replace(GENERIC, name="local", think_tags=("think",))
+_LOCAL = replace(GENERIC, name="local", think_tags=("think",), first_byte_seconds=1_800)
 
 _OLLAMA_HOSTS = ("*:11434", "ollama.com")
 _OLLAMA = replace(

@@ -285,6 +285,11 @@ class Profile:
     """Messages: "dropped": no thinking of earlier turns is sent. Servers that check signatures
     refuse those of another one: "Invalid `signature` in `thinking` block" (CLIProxyAPI#1584)."""
 
+    first_byte_seconds: int | None = None
+    """How long the upstream may be silent before its answer begins, where no setting says it.
+    On a machine of one's own a prompt of 97,000 tokens takes longer than the five minutes that
+    are right elsewhere, and whoever gives up then begins it again (PortOS PR#6188)."""
+
     windows_at: Literal["/api/v0/models", "/props"] | None = None
     """Where, beside `/v1`, a server tells the windows that its own list leaves out: LM Studio in
     a list (lmstudio.ai/docs/developer/rest), llama.cpp in one number for what it runs

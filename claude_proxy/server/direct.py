@@ -34,6 +34,7 @@ from claude_proxy.errors import (
     forget_frames,
 )
 from claude_proxy.native import Native
+from claude_proxy.profiles import Profile
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
@@ -76,6 +77,8 @@ class Pass(NamedTuple):
     stream: bool
     optional: bool
     """Whether there is another way where the upstream has no such endpoint."""
+    profile: Profile | None = None
+    """That of the model, if it is about one."""
 
 
 class Plan(NamedTuple):
@@ -103,9 +106,9 @@ class Plan(NamedTuple):
         """What a whole answer cost. Raises `UpstreamError`."""
         response: WireResponse | None = None
         try:
-            async with services.watch(receive) as watch:
+            async with services.watch(receive, self.route.profile) as watch:
                 response = await services.backend.send(self.passing.wire)
-                watch.heard()
+                watch.accepted()
                 url, optional = self.passing.wire.url, self.passing.optional
                 await check_status(response, watch, services.redactor, url=url, optional=optional)
                 raw = await read_all(response, watch, MAX_ANSWER_BYTES)
@@ -165,7 +168,7 @@ def _retargeted(
     stream = call.body.some("stream").get("stream") is True
     wire = _wire(upstream, native, context, call, path, body, stream=stream, notes=notes)
     headers = answer_headers(route, notes, context.facts)
-    return Pass(wire, headers, stream=stream, optional=optional)
+    return Pass(wire, headers, stream=stream, optional=optional, profile=route.profile)
 
 
 def _wire(
@@ -193,10 +196,10 @@ async def reply(
     """Passes one answer on. Raises what went wrong, as long as no byte has left."""
     stream = PassedStream(send, context.send, passing.headers)
     relay = Relay(services, context, passing, stream, send)
-    silence = services.settings.request_timeout
+    silence, profile = services.settings.idle, passing.profile
     services.streams += passing.stream
     try:
-        async with AsyncExitStack() as stack, services.watch(receive) as watch:
+        async with AsyncExitStack() as stack, services.watch(receive, profile) as watch:
             await relay.run(watch, stack)
     except ClaudeProxyError as error:
         if relay.finished:
@@ -241,7 +244,7 @@ class Relay:
             self._beat(watch, first=self._services.settings.hold_seconds)
         response = await self._services.backend.send(self._passing.wire)
         stack.push_async_callback(response.aclose)
-        watch.heard()
+        watch.accepted()
         redactor, passing = self._services.redactor, self._passing
         url, optional = passing.wire.url, passing.optional
         await check_status(response, watch, redactor, self._keys, url=url, optional=optional)

@@ -172,9 +172,9 @@ async def ask(
     these `keys`. Raises `UpstreamError`."""
     response: WireResponse | None = None
     try:
-        async with services.watch(receive) as watch:
+        async with services.watch(receive, plan.route.profile) as watch:
             response = await services.backend.send(plan.wire)
-            watch.heard()
+            watch.accepted()
             await _check_status(plan, response, watch)
             raw = await read_all(response, watch, limit)
         return _whole(plan, response, raw), _own_headers(services, response, keys)
@@ -212,10 +212,10 @@ async def reply_stream(
     decoder = plan.decoder()
     stream = EventStream(send, context.send, decoder, plan.headers)
     relay = Relay(services, context, plan, decoder, stream)
-    silence = services.settings.request_timeout
+    silence, profile = services.settings.idle, plan.route.profile
     services.streams += 1
     try:
-        async with AsyncExitStack() as stack, services.watch(receive) as watch:
+        async with AsyncExitStack() as stack, services.watch(receive, profile) as watch:
             await relay.run(watch, stack)
     except SilenceAfterFinish as silent:
         forget_frames(silent)
@@ -268,7 +268,7 @@ class Relay:
         watch.beat(beat, first=settings.hold_seconds, blocked=lambda: self._stream.writing)
         response = await self._services.backend.send(self._plan.wire)
         stack.push_async_callback(response.aclose)
-        watch.heard()
+        watch.accepted()
         await _check_status(self._plan, response, watch)
         keys = self._context.keys()
         self._stream.headers.update(_own_headers(self._services, response, keys))

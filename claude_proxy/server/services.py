@@ -166,10 +166,11 @@ class Services:
         if self.settings.fixed:
             await self.upstream_models.get(self.upstream.key((), oauth=False))
 
-    def watch(self, receive: Receive, *, silence: float | None = None) -> Watch:
-        """Around a request's wait for the upstream, or for what is done before."""
-        most = self.settings.request_timeout if silence is None else silence
-        return Watch(receive, silence=most, drain=self.drain)
+    def watch(self, receive: Receive, profile: Profile | None = None) -> Watch:
+        """Around a request's wait for an upstream, with the patience that its profile asks for."""
+        usual = profile.first_byte_seconds if profile is not None else None
+        first, idle = self.settings.first_byte(usual), self.settings.idle
+        return Watch(receive, first=first, silence=idle, drain=self.drain)
 
     @contextmanager
     def slot(self) -> Iterator[None]:

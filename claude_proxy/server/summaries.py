@@ -25,6 +25,7 @@ from claude_proxy.server.context import Context
 from claude_proxy.server.pipeline import ask, make_plan
 from claude_proxy.server.prompts import Prompts
 from claude_proxy.server.services import Services
+from claude_proxy.server.watch import Watch
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message
 
@@ -65,7 +66,7 @@ async def prepare(services: Services, context: Context, call: Call, receive: Rec
     if task is None:
         task = asyncio.create_task(_make(services, prompts, context, prompt.texts))
         prompts.running[prompt.texts] = task
-    async with services.watch(receive, silence=SECONDS + 60):
+    async with Watch(receive, silence=SECONDS + 60, drain=services.drain):
         # Others may wait for it too: it goes on when this client leaves.
         await asyncio.shield(task)
 

@@ -35,20 +35,26 @@ _LISTEN_AFTER = 0.05
 class Watch:
     """`async with Watch(receive, silence=300, drain=drain) as watch:` around a request's work.
 
-    `silence`: seconds without a byte from the upstream after which it is given up (504).
+    `silence`: seconds without a byte from the upstream after which it is given up (504); `first`:
+    the same before the first byte of its answer, if it may take longer or must be quicker.
     `drain`: what interrupts the work when the server must end.
-    Call `heard()` for each upstream read and `spoke()` for each write to the client.
+    Call `accepted()` when the answer's head has come, `heard()` for each read of its body and
+    `spoke()` for each write to the client.
     """
 
-    def __init__(self, receive: Receive, *, silence: float, drain: Drain) -> None:
+    def __init__(
+        self, receive: Receive, *, silence: float, drain: Drain, first: float | None = None
+    ) -> None:
         self._receive = receive
         self._silence = silence
+        self._first = silence if first is None else first
         self._running = drain.running
         self._on_beat: Callable[[], None] | None = None
         self._blocked: Callable[[], bool] = bool
         self._beat_after = silence
         self._loop = asyncio.get_running_loop()
-        self._heard_at = self._spoke_at = self._loop.time()
+        self._asked_at = self._spoke_at = self._loop.time()
+        self._heard_at: float | None = None
         self._reason: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -67,6 +73,10 @@ class Watch:
     def beat_every(self, seconds: float) -> None:
         self._beat_after = seconds
         self._schedule()
+
+    def accepted(self) -> None:
+        # Some servers send their head at once and read the prompt then, others before.
+        self._asked_at = self._loop.time()
 
     def heard(self) -> None:
         self._heard_at = self._loop.time()
@@ -117,19 +127,24 @@ class Watch:
     def _schedule(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        due = self._heard_at + self._silence
+        due = self._too_late_at()
         if self._listener is None:
-            due = min(due, self._heard_at + _LISTEN_AFTER)
+            due = min(due, self._asked_at + _LISTEN_AFTER)
         if self._on_beat is not None:
             due = min(due, self._spoke_at + self._beat_after)
         self._timer = self._loop.call_at(due, self._tick)
+
+    def _too_late_at(self) -> float:
+        if self._heard_at is None:
+            return self._asked_at + self._first
+        return self._heard_at + self._silence
 
     def _tick(self) -> None:
         """Deadlines move with every read, the timer does not: it looks when it wakes."""
         now = self._loop.time()
         if self._listener is None:
             self._listener = self._loop.create_task(self._listen())
-        if now >= self._heard_at + self._silence:
+        if now >= self._too_late_at():
             self.interrupt(ClientGone() if self._blocked() else _too_late())
             return
         if self._on_beat is not None and now >= self._spoke_at + self._beat_after:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from claude_proxy.native import native_for
 from claude_proxy.own_profiles import ProfileFinder
 from claude_proxy.routing import CLAUDE, Fallback, ModelMap
-from claude_proxy.settings import counting, guards, parse, rates
+from claude_proxy.settings import counting, guards, parse, rates, timeouts
 from claude_proxy.settings.base import UpstreamSettings
 from claude_proxy.settings.fields import (
     COUNT,
@@ -88,23 +88,10 @@ class Settings(UpstreamSettings):
             "origins like https://a.example or a JSON array",
         ),
     ] = ()
-    request_timeout: Annotated[
-        PositiveSeconds,
-        Var(
-            "CLAUDE_PROXY_REQUEST_TIMEOUT",
-            "Seconds that the upstream may be silent: before its first byte and between reads.",
-            POSITIVE_SECONDS,
-            aliases=("REQUEST_TIMEOUT",),
-        ),
-    ] = 300.0
-    connect_timeout: Annotated[
-        PositiveSeconds,
-        Var(
-            "CLAUDE_PROXY_CONNECT_TIMEOUT",
-            "Seconds for connecting to the upstream.",
-            POSITIVE_SECONDS,
-        ),
-    ] = 10.0
+    request_timeout: timeouts.RequestTimeout = 300.0
+    first_byte_timeout: timeouts.FirstByteTimeout = None
+    idle_timeout: timeouts.IdleTimeout = None
+    connect_timeout: timeouts.ConnectTimeout = 10.0
     header_timeout: guards.HeaderTimeout = 10.0
     body_timeout: guards.BodyTimeout = 30.0
     max_body_bytes: Annotated[
@@ -231,6 +218,19 @@ class Settings(UpstreamSettings):
     def fixed(self) -> bool:
         """Whether the server's own key goes upstream, else each client's."""
         return self.openai_api_key is not None and self.mode != "passthrough"
+
+    @property
+    def idle(self) -> float:
+        """Seconds that the upstream may be silent once its answer has begun."""
+        return self.idle_timeout or self.request_timeout
+
+    def first_byte(self, usual: int | None) -> float:
+        """Seconds that it may be silent before; `usual` is what a profile says of its upstream."""
+        if self.first_byte_timeout is not None:
+            return self.first_byte_timeout
+        if usual is None or "request_timeout" in self.model_fields_set:
+            return self.request_timeout
+        return float(usual)
 
     def model_map(self) -> ModelMap:
         """The settings that routing needs."""

@@ -89,11 +89,11 @@ CALLS = (
         7,
         "a silent stream is cut by the client or by something in between",
         "the status waits for the first content, 10 seconds at most; then the message begins, and "
-        "every silence has pings; nothing is compressed or buffered; connecting and silence have "
-        "timeouts of their own",
+        "every silence has pings; nothing is compressed or buffered; connecting, the first byte "
+        "and the silence after it have timeouts of their own, and local servers time to read",
         "`CLAUDE_PROXY_HOLD_SECONDS`, `CLAUDE_PROXY_PING_SECONDS`, `CLAUDE_PROXY_CONNECT_TIMEOUT`, "
-        "`CLAUDE_PROXY_REQUEST_TIMEOUT`",
-        missing="the silence before the first byte and the one after it share one timeout",
+        "`CLAUDE_PROXY_REQUEST_TIMEOUT`, `CLAUDE_PROXY_FIRST_BYTE_TIMEOUT`, "
+        "`CLAUDE_PROXY_IDLE_TIMEOUT`",
     ),
     Row(
         8,
