@@ -1,18 +1,12 @@
-"""Which upstream model serves a request. Pure: names in, a `Route` out.
-
-The order is: the user's own map, a model the user has configured, Claude's tiers, unchanged.
+"""The model that a name means: the user's own map, a model the user has configured, Claude's
+tiers, unchanged, in this order.
 """
 
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
 
-from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
-from claude_proxy.learning import Correction
-from claude_proxy.native import Dialect
-from claude_proxy.profiles import Profile, profile_for
 
 TIERS = {"opus": "BIG", "sonnet": "MIDDLE", "haiku": "SMALL"}
 """The word in a Claude model's name → the tier that serves it."""
@@ -29,8 +23,6 @@ _CLAUDE = re.compile(
 )
 _LONG_CONTEXT = "[1m]"
 _TOLD_NAME = 200
-
-_profile_for = lru_cache(maxsize=256)(profile_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,49 +48,16 @@ class ModelMap:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where a request goes; `reason` is for people: log, response header, dashboard."""
-
-    upstream: str
-    model: str
-    profile: Profile
-    reason: str
-    dialect: Dialect = "chat"
-    learned: tuple[Correction, ...] = ()
-    """What the upstream has refused before; `profile` has it in."""
-    trial: tuple[Correction, ...] = ()
-    """The same, but it has to prove right yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fallback:
-    """What may stand in for a route that failed; `model` None: the same model elsewhere."""
-
-    upstream: str
-    model: str | None
-
-
-def fall_back(route: Route, fallback: Fallback, *, base_url: str) -> Route | None:
-    """The route of a fallback (`base_url` is its upstream's), or None if it leads nowhere new."""
-    model = fallback.model or route.model
-    if (fallback.upstream, model) == (route.upstream, route.model):
-        return None
-    reason = f"{route.reason}, fallback for {route.model}@{route.upstream}"
-    return Route(fallback.upstream, model, _profile_for(base_url, model), reason)
-
-
-def route(peek: Peek, models: ModelMap, *, base_url: str, upstream: str = "default") -> Route:
-    """The upstream model of a request, and why.
+def by_name(name: str, models: ModelMap) -> tuple[str, str]:
+    """The model that serves a name, and the reason for people.
 
     A trailing `[1m]`, Claude Code's mark for the long context, is never part of an upstream's
     name. Raises `RequestError` 404 `model: NAME` for unknown names under `reject_unknown`.
     """
-    name = _without_mark(peek.model)
-    model, reason = (
+    name = _without_mark(name)
+    return (
         _mapped(name, models) or _configured(name, models) or _tiered(name, models)
     ) or _unknown(name, models)
-    return Route(upstream, model, _profile_for(base_url, model), reason)
 
 
 def _without_mark(name: str) -> str:
