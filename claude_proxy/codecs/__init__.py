@@ -53,6 +53,10 @@ class Decoder(Protocol):
 class RequestDecoder(Protocol):
     """A module that a surface can use: its clients' requests come in, answers go out."""
 
+    @property
+    def PEEKED(self) -> tuple[str, ...]:
+        """The fields that `peek` looks at."""
+
     def peek(self, body: Json, /) -> Peek: ...
 
     def decode_request(self, body: Json, /, *, on_drop: OnDrop) -> MessagesRequest: ...

@@ -1,24 +1,56 @@
 """A request's body: JSON, and no larger than the limit, counted while it is read."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope
 
+from claude_proxy.codecs import OnDrop, Peek, ignore_drop
 from claude_proxy.codecs.jsonio import Body
 from claude_proxy.errors import RequestError
 from claude_proxy.server.context import Context
+from claude_proxy.server.surface import MESSAGES, Surface
 from claude_proxy.server.watch import ClientGone
+from claude_proxy.types import Json
+from claude_proxy.types.anthropic import MessagesRequest
 
 _CLOSE = {"connection": "close"}
 
 
-class Call(NamedTuple):
-    """A request as the client sent it, for upstreams that get it as it is."""
+@dataclass(slots=True)
+class Call:
+    """A request as the client sent it. Mutable: it keeps what was read of it."""
 
     body: Body
     query: bytes = b""
     headers: Sequence[tuple[bytes, bytes]] = ()
+    surface: Surface = MESSAGES
+    """The language that it is written in."""
+    _decoded: MessagesRequest | None = field(default=None, init=False)
+    _dropped: list[tuple[str, str]] = field(default_factory=list, init=False)
+
+    def peek(self) -> Peek:
+        """What routing needs. Raises `RequestError`."""
+        codec = self.surface.codec
+        return codec.peek(self.body.some(*codec.PEEKED))
+
+    def decoded(self, on_drop: OnDrop) -> MessagesRequest:
+        """The request in Messages, checked. Raises `RequestError`.
+
+        Each call tells what was dropped, but only the first one decodes.
+        """
+        if self._decoded is None:
+            self._decoded = self.surface.codec.decode_request(self.body.whole, on_drop=self._drop)
+        for path, why in self._dropped:
+            on_drop(path, why)
+        return self._decoded
+
+    def _drop(self, path: str, why: str) -> None:
+        self._dropped.append((path, why))
+
+    def as_messages(self) -> Json:
+        """The body in the form of Messages; that of a client of Messages is not checked."""
+        return self.body.whole if self.surface is MESSAGES else {**self.decoded(ignore_drop)}
 
 
 async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: int) -> Call:
@@ -29,7 +61,7 @@ async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: 
         raise RequestError("Send plain HTTP/1.1, without the header Upgrade.", headers=_CLOSE)
     _check_content_type(context.header(b"content-type"))
     body = Body(await _read(context, receive, limit))
-    return Call(body, scope.get("query_string", b""), scope["headers"])
+    return Call(body, scope.get("query_string", b""), scope["headers"], context.surface)
 
 
 def _check_content_type(value: str) -> None:

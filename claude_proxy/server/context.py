@@ -23,6 +23,7 @@ from claude_proxy.server.metrics import Metrics
 from claude_proxy.server.notes import shortened
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.responses import send_error
+from claude_proxy.server.surface import MESSAGES, Surface, surface_of
 
 KEY = "claude_proxy.context"
 _LOGGED_PATH = 300
@@ -36,6 +37,11 @@ _OPENAI_CODES = {404: "unknown_url", 405: "method_not_supported"}
 log = structlog.get_logger("claude_proxy.access")
 
 
+def new_id() -> str:
+    """A request's own."""
+    return f"req_{os.urandom(16).hex()}"
+
+
 @dataclass(slots=True)
 class Context:
     """Mutable; one for each request, at `scope[KEY]`."""
@@ -44,7 +50,9 @@ class Context:
     headers: dict[bytes, bytes]
     send: Send
     """The server's own `send`, for bodies: nothing of ours stands between it and the chunks."""
-    id: str = field(default_factory=lambda: f"req_{os.urandom(16).hex()}")
+    surface: Surface = MESSAGES
+    """The language that the client speaks."""
+    id: str = field(default_factory=new_id)
     started: float = field(default_factory=time.monotonic)
     status: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
@@ -118,7 +126,8 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        context = Context(path=get_route_path(scope), headers=headers, send=send)
+        path = get_route_path(scope)
+        context = Context(path, headers, send, surface_of(path, headers))
         scope[KEY] = context
         own_headers: list[tuple[bytes, bytes]] = []
         client_id = headers.get(b"x-request-id", b"")

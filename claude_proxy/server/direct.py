@@ -16,7 +16,6 @@ from typing import NamedTuple
 from starlette.types import Receive, Scope, Send
 
 from claude_proxy.backends import WireRequest, WireResponse
-from claude_proxy.codecs import anthropic_messages
 from claude_proxy.codecs.jsonio import Body, loads
 from claude_proxy.codecs.passing import (
     Opening,
@@ -194,7 +193,7 @@ async def reply(
     services: Services, context: Context, passing: Pass, receive: Receive, send: Send
 ) -> None:
     """Passes one answer on. Raises what went wrong, as long as no byte has left."""
-    stream = PassedStream(send, context.send, passing.headers)
+    stream = PassedStream(send, context.send, passing.headers, context.surface)
     relay = Relay(services, context, passing, stream, send)
     silence, profile = services.settings.idle, passing.profile
     services.streams += passing.stream
@@ -349,8 +348,7 @@ async def count_tokens(
     asked = services.settings.token_counting == "auto"  # noqa: S105  # nosec B105
     if not (asked and upstream.may_pass) or upstream.without_counts:
         return False
-    peek = anthropic_messages.peek(call.body.some(*anthropic_messages.PEEKED))
-    route = services.route(peek)
+    route = services.route(call.peek())
     if route.dialect != "messages":
         return False
     passing = _retargeted(services, context, call, route, f"{_PATH}/count_tokens", optional=True)

@@ -12,8 +12,9 @@ from claude_proxy.profiles import Profile
 from claude_proxy.server import direct
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import shortened
-from claude_proxy.server.responses import send_json, speaks_openai
+from claude_proxy.server.responses import send_json
 from claude_proxy.server.services import Services
+from claude_proxy.server.surface import MESSAGES
 from claude_proxy.types import Json
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 20, 1000
@@ -40,10 +41,10 @@ class Listed:
 async def list_models(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    if not speaks_openai(context) and await direct.models(services, context, scope, receive, send):
+    if await _passed(services, context, scope, receive, send):
         return
     listed = await _all_models(services, context)
-    if speaks_openai(context):
+    if context.surface is not MESSAGES:
         await send_json(send, 200, {"object": "list", "data": [_openai(m) for m in listed]})
         return
     query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
@@ -53,14 +54,24 @@ async def list_models(
 async def retrieve_model(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    if not speaks_openai(context) and await direct.models(services, context, scope, receive, send):
+    if await _passed(services, context, scope, receive, send):
         return
     wanted = scope["path_params"]["id"]
     listed = await _all_models(services, context)
     found = next((m for m in listed if m.id == wanted), None) or _tier_model(services, wanted)
     if found is None:
         raise RequestError(f"model: {shortened(wanted)}", status=404)
-    await send_json(send, 200, _openai(found) if speaks_openai(context) else _anthropic(found))
+    shape = _anthropic if context.surface is MESSAGES else _openai
+    await send_json(send, 200, shape(found))
+
+
+async def _passed(
+    services: Services, context: Context, scope: Scope, receive: Receive, send: Send
+) -> bool:
+    """Whether it is an Anthropic client that an upstream of its own language has answered."""
+    if context.surface is not MESSAGES:
+        return False
+    return await direct.models(services, context, scope, receive, send)
 
 
 def _tier_model(services: Services, id: str) -> Listed | None:

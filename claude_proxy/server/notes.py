@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from claude_proxy.codecs import OnDrop
 from claude_proxy.routing import Route
 from claude_proxy.types.anthropic import MessagesRequest
 
@@ -45,6 +46,23 @@ def noted(headers: Mapping[str, str], path: str, why: str) -> dict[str, str]:
     """The answer's own headers with one more note, which stands first."""
     others = headers.get(_NOTES, "")
     return {**headers, _NOTES: ", ".join(filter(None, [_item(path, why), others]))}
+
+
+def more_noted(headers: Mapping[str, str], notes: Notes, facts: dict[str, Any]) -> dict[str, str]:
+    """The answer's own headers with what was dropped of the answer itself, which stands first."""
+    facts["notes"] = facts.get("notes", 0) + len(notes.items)
+    both = Notes()
+    both.items = [*notes.items, *filter(None, headers.get(_NOTES, "").split(", "))]
+    return {**headers, _NOTES: both.header()}
+
+
+def count_late(facts: dict[str, Any]) -> OnDrop:
+    """What is dropped of a stream, whose headers have left, is counted for the access line."""
+
+    def count(path: str, why: str) -> None:
+        facts["notes"] = facts.get("notes", 0) + 1
+
+    return count
 
 
 def tell_learned(route: Route, request: MessagesRequest, notes: Notes) -> None:

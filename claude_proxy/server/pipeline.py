@@ -12,7 +12,7 @@ from typing import NamedTuple
 from starlette.types import Receive, Send
 
 from claude_proxy.backends import WireRequest, WireResponse
-from claude_proxy.codecs import Decoder, RequestEncoder, anthropic_messages
+from claude_proxy.codecs import Decoder, RequestEncoder
 from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.fold import MessageFold, unfold
 from claude_proxy.codecs.jsonio import dumps_body, loads
@@ -24,7 +24,13 @@ from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.dialects import TRANSLATIONS
-from claude_proxy.server.notes import Notes, answer_headers, tell_learned
+from claude_proxy.server.notes import (
+    Notes,
+    answer_headers,
+    count_late,
+    more_noted,
+    tell_learned,
+)
 from claude_proxy.server.pdf.documents import with_pdfs
 from claude_proxy.server.rate_headers import anthropic_limits
 from claude_proxy.server.reading import (
@@ -52,6 +58,7 @@ _UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
 class Plan(NamedTuple):
     """One request, translated and routed, ready to be sent."""
 
+    call: Call
     request: MessagesRequest
     wire: WireRequest
     route: Route
@@ -97,7 +104,7 @@ class Plan(NamedTuple):
 def make_plan(services: Services, context: Context, call: Call, route: Route) -> Plan:
     """Decodes and encodes. Raises what is wrong with the request, or its key."""
     notes = Notes()
-    request = anthropic_messages.decode_request(call.body.whole, on_drop=notes)
+    request = call.decoded(notes)
     request = with_pdfs(services, context, request, route, notes)
     if services.prompts is not None:
         request = services.prompts.shorten(request, notes, context.facts)
@@ -113,6 +120,7 @@ def make_plan(services: Services, context: Context, call: Call, route: Route) ->
         tell_learned(route, request, notes)
     stream = request.get("stream") is True or route.profile.whole_answers == "streamed"
     return Plan(
+        call=call,
         request=request,
         wire=upstream.call(path, raw, model=route.model, key=key, stream=stream),
         route=route,
@@ -157,7 +165,10 @@ async def reply_whole(
     services.reasoning.keep(thoughts_of(message["content"]), plan.route, plan.seal)
     _note_usage(services, context, plan, message["usage"])
     message["usage"] = _told(services, plan, message["usage"], streamed=False)
-    await send_json(send, 200, {**message}, {**plan.headers, **headers})
+    late = Notes()
+    body = context.surface.whole(message, plan.call.body.whole, late)
+    own = plan.headers if not late.items else more_noted(plan.headers, late, context.facts)
+    await send_json(send, 200, body, {**own, **headers})
 
 
 async def ask(
@@ -210,7 +221,9 @@ async def reply_stream(
     services: Services, context: Context, plan: Plan, receive: Receive, send: Send
 ) -> None:
     decoder = plan.decoder()
-    stream = EventStream(send, context.send, decoder, plan.headers)
+    surface, body = context.surface, plan.call.body.whole
+    encode = surface.encoder(body, count_late(context.facts))
+    stream = EventStream(send, context.send, decoder, plan.headers, surface, encode)
     relay = Relay(services, context, plan, decoder, stream)
     silence, profile = services.settings.idle, plan.route.profile
     services.streams += 1

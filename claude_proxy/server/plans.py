@@ -6,7 +6,6 @@ from typing import Protocol
 from starlette.types import Receive, Send
 
 from claude_proxy.backends import WireRequest
-from claude_proxy.codecs import anthropic_messages
 from claude_proxy.routing import Route
 from claude_proxy.server import direct, pipeline
 from claude_proxy.server.body import Call
@@ -39,7 +38,7 @@ class Plan(Protocol):
 
 def make_plan(services: Services, context: Context, call: Call, route: Route | None = None) -> Plan:
     """Routes, unless `route` is given. Raises what is wrong with the request, or its key."""
-    peek = anthropic_messages.peek(call.body.some(*anthropic_messages.PEEKED))
+    peek = call.peek()
     route = route or services.route(peek)
     context.facts.update(
         model=shortened(peek.model), upstream_model=shortened(route.model), stream=peek.stream

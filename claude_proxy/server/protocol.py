@@ -11,18 +11,17 @@ from typing import Any
 
 import httptools
 import structlog
-from starlette.types import Message
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from claude_proxy.codecs import anthropic_messages, openai_chat
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.errors import ClaudeProxyError, RequestError
-from claude_proxy.server.context import Context
+from claude_proxy.server.context import new_id
 from claude_proxy.server.cycle import Cycle
 from claude_proxy.server.drain import stopping
-from claude_proxy.server.responses import raw_headers, speaks_openai
+from claude_proxy.server.responses import raw_headers
+from claude_proxy.server.surface import surface_of
 from claude_proxy.server.upgrade import drop_wish, head_again, parser_behind
 from claude_proxy.settings import Settings
 
@@ -341,24 +340,19 @@ class Protocol(HttpToolsProtocol):
 
     def _answer(self, error: ClaudeProxyError) -> bytes:
         path = self.url.partition(b"?")[0].decode("latin-1")
-        context = Context(path, dict(self.headers or ()), _nowhere)
-        codec = openai_chat if speaks_openai(context) else anthropic_messages
-        status, body = codec.encode_error(error, request_id=context.id)
+        id, surface = new_id(), surface_of(path, dict(self.headers or ()))
+        status, body = surface.codec.encode_error(error, request_id=id)
         raw = dumps(body)
         lines = [
             *self.server_state.default_headers,
             *raw_headers(error.headers),
-            (b"request-id", context.id.encode()),
+            (b"request-id", id.encode()),
             (b"content-type", b"application/json"),
             (b"content-length", str(len(raw)).encode()),
             (b"connection", b"close"),
         ]
         head = b"".join(b"%s: %s\r\n" % line for line in lines)
         return STATUS_LINE[status] + head + b"\r\n" + raw
-
-
-async def _nowhere(message: Message) -> None:
-    """Where a request sends to that has no app."""
 
 
 def _too_large(how: str) -> RequestError:

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Send
 
-from claude_proxy.codecs import Decoder, anthropic_messages, openai_chat
+from claude_proxy.codecs import Decoder
 from claude_proxy.codecs.jsonio import dumps
-from claude_proxy.codecs.sse import encode_all
 from claude_proxy.errors import ClaudeProxyError, UpstreamError
 from claude_proxy.server.redact import Redactor
+from claude_proxy.server.surface import KEEP_ALIVE, Encode, Surface
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import ErrorBody, ErrorEvent, StreamEvent
+from claude_proxy.types.anthropic import StreamEvent
 
 if TYPE_CHECKING:
     from claude_proxy.server.context import Context
 
-PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _JSON_HEADER = (b"content-type", b"application/json")
 _STREAM_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -61,34 +60,22 @@ async def send_bytes(
     await send({"type": "http.response.body", "body": raw})
 
 
-def speaks_openai(context: "Context") -> bool:
-    """Whether the client expects OpenAI's shapes.
-
-    `/v1/models` is one path in both APIs: Anthropic's clients send `anthropic-version`.
-    """
-    path = context.path
-    if path.startswith(("/v1/chat/", "/v1/completions", "/v1/responses")):
-        return True
-    return path.startswith("/v1/models") and b"anthropic-version" not in context.headers
-
-
 async def send_error(
     send: Send, context: "Context", error: ClaudeProxyError, redactor: Redactor
 ) -> None:
-    codec = openai_chat if speaks_openai(context) else anthropic_messages
     clean = clean_error(error, redactor, context)
     headers: Headers = clean.headers
     if error.status in (401, 403):
         # Claude Code retries these for three minutes unless it is told not to.
         headers = {**headers, "x-should-retry": "false"}
-    if codec is anthropic_messages and isinstance(error, UpstreamError) and error.answer:
+    if isinstance(error, UpstreamError) and error.answer:
         # Clients read the wording, so it stays as it is.
         context.keep_id(error.answer.request_id)
         raw = redactor.mask(error.answer.body, *context.keys())
         kind = error.answer.content_type
         await send_bytes(send, raw, kind, status=error.status, headers=headers)
         return
-    status, body = codec.encode_error(clean, request_id=context.id)
+    status, body = context.surface.codec.encode_error(clean, request_id=context.id)
     await send_json(send, status, body, headers)
 
 
@@ -115,14 +102,15 @@ class Outgoing:
     an event, or breaks its silence.
     """
 
-    pulse = PING
-    """What is said when there is nothing to say."""
-
-    def __init__(self, send: Send, raw_send: Send, headers: Headers) -> None:
+    def __init__(
+        self, send: Send, raw_send: Send, headers: Headers, surface: Surface, *, pulse: bytes
+    ) -> None:
         self.started = False
+        self.surface = surface
         self.headers: dict[str, str] = dict(headers)
         self._send = send
         self._raw_send = raw_send
+        self._pulse = pulse
         self._beating: asyncio.Task[None] | None = None
         self.first_at = 0.0
         """When the first event left, by the monotonic clock."""
@@ -139,7 +127,7 @@ class Outgoing:
         if self.writing:
             return  # An event was faster.
         if self.started:
-            await self._raw_send(_chunk(self.pulse, True))
+            await self._raw_send(_chunk(self._pulse, True))
             return
         opening = self._opening()
         await self._start()
@@ -147,13 +135,11 @@ class Outgoing:
 
     def _opening(self) -> bytes:
         """The first bytes, for a client that cannot wait longer."""
-        return self.pulse
+        return self._pulse
 
     async def fail(self, error: ClaudeProxyError, *, request_id: str) -> None:
         """Ends a started stream with its one error event."""
-        body: ErrorBody = {"type": error.type, "message": error.message}
-        event: ErrorEvent = {"type": "error", "error": body, "request_id": request_id}
-        await self._body(encode_all([event]), more=False)
+        await self._body(self.surface.error_event(error, request_id), more=False)
 
     async def aclose(self) -> None:
         """Waits for a ping that is still on its way; for use when the answer is over."""
@@ -188,9 +174,18 @@ class EventStream(Outgoing):
     once still gets its real HTTP status.
     """
 
-    def __init__(self, send: Send, raw_send: Send, decoder: Decoder, headers: Headers) -> None:
-        super().__init__(send, raw_send, headers)
+    def __init__(
+        self,
+        send: Send,
+        raw_send: Send,
+        decoder: Decoder,
+        headers: Headers,
+        surface: Surface,
+        encode: Encode,
+    ) -> None:
+        super().__init__(send, raw_send, headers, surface, pulse=surface.pulse)
         self._decoder = decoder
+        self._encode = encode
         self._held: list[StreamEvent] = []
 
     async def write(self, events: Sequence[StreamEvent], *, last: bool = False) -> None:
@@ -204,18 +199,19 @@ class EventStream(Outgoing):
             await self._start()
         if events or last:
             self.first_at = self.first_at or time.monotonic()
-            await self._body(encode_all(events), more=not last)
+            await self._body(self._encode(events), more=not last)
 
     def _opening(self) -> bytes:
         held, self._held = self._held, []
-        return encode_all([*self._decoder.open(), *held])
+        return self._encode([*self._decoder.open(), *held])
 
 
 class PassedStream(Outgoing):
     """Of bytes that pass by as they are. They come as whole events, so a comment may always
     stand between them."""
 
-    pulse = b": keep-alive\n\n"
+    def __init__(self, send: Send, raw_send: Send, headers: Headers, surface: Surface) -> None:
+        super().__init__(send, raw_send, headers, surface, pulse=KEEP_ALIVE)
 
     async def write(self, events: bytes, *, last: bool = False) -> None:
         if not self.started:

@@ -8,7 +8,7 @@ import asyncio
 import structlog
 from starlette.types import Receive
 
-from claude_proxy.codecs import Peek, anthropic_messages
+from claude_proxy.codecs import Peek
 from claude_proxy.codecs.jsonio import Body, dumps
 from claude_proxy.compression import (
     LONGEST,
@@ -57,9 +57,9 @@ async def prepare(services: Services, context: Context, call: Call, receive: Rec
     prompts = services.prompts
     if prompts is None or not prompts.summarize:
         return
-    if services.route(anthropic_messages.peek(call.body.whole)).dialect == _AS_IT_IS:
+    if services.route(call.peek()).dialect == _AS_IT_IS:
         return
-    prompt = read_prompt(call.body.whole)
+    prompt = read_prompt(call.as_messages())
     if prompt is None or prompts.settled(prompt.texts):
         return
     task = prompts.running.get(prompt.texts)

@@ -8,8 +8,10 @@ import time
 import httpx
 
 from claude_proxy.codecs import openai_chat
+from claude_proxy.codecs.sse import encode_all
 from claude_proxy.profiles import profile_for
 from claude_proxy.server.responses import EventStream
+from claude_proxy.server.surface import MESSAGES
 from tests.upstream import Reply, chunk, ending, eventually
 
 HELLO = {
@@ -71,7 +73,7 @@ def test_an_event_that_comes_with_the_beat_goes_first():
 
         profile = profile_for("http://localhost/v1", "m")
         decoder = openai_chat.StreamDecoder(profile=profile, id="msg_1", model="m")
-        stream = EventStream(send, send, decoder, {})
+        stream = EventStream(send, send, decoder, {}, MESSAGES, encode_all)
         raw = b"data: " + json.dumps(chunk({"content": "a"})).encode() + b"\n\n"
         stream.beat()
         await stream.write(decoder.feed(raw))

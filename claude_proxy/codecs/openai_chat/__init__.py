@@ -9,6 +9,7 @@ Source: https://platform.openai.com/docs/api-reference/chat
 from claude_proxy.codecs.openai_chat.errors import decode_error, encode_error
 from claude_proxy.codecs.openai_chat.inbound import (
     DEFAULT_MAX_TOKENS,
+    PEEKED,
     StreamEncoder,
     decode_request,
     encode_response,
@@ -23,6 +24,7 @@ from claude_proxy.codecs.openai_chat.stream import StreamDecoder
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "PEEKED",
     "StreamDecoder",
     "StreamEncoder",
     "decode_error",

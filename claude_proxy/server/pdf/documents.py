@@ -8,7 +8,7 @@ import asyncio
 
 from starlette.types import Receive
 
-from claude_proxy.codecs import OnDrop, anthropic_messages, ignore_drop
+from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.pdfs import Pdf, R, Reading, pdfs, remote_documents, with_texts
 from claude_proxy.errors import ClaudeProxyError, UnsupportedContentError, forget_frames
 from claude_proxy.routing import Route
@@ -42,7 +42,7 @@ def refuse(services: Services, call: Call) -> None:
     """Raises 400 for a request with a PDF where none are taken, whatever its way."""
     if services.settings.pdf != "reject":
         return
-    body = call.body.whole
+    body = call.as_messages()
     found = next((pdf.path for pdf in pdfs(body)), None) or next(remote_documents(body), None)
     if found is not None:
         raise UnsupportedContentError(found, "this server takes no PDFs (CLAUDE_PROXY_PDF=reject)")
@@ -57,11 +57,10 @@ async def prepare(
     """
     if not _may_hold_pdfs(services.settings, call):
         return
-    body = call.body.whole
-    route = route or services.route(anthropic_messages.peek(body))
+    route = route or services.route(call.peek())
     if route.dialect == "messages":
         return
-    found = [pdf for pdf in pdfs(body) if _as_text(services.settings, route, pdf)]
+    found = [pdf for pdf in pdfs(call.as_messages()) if _as_text(services.settings, route, pdf)]
     if not found:
         return
     context.pdfs = {} if context.pdfs is None else context.pdfs
@@ -132,7 +131,7 @@ async def for_counting(services: Services, context: Context, call: Call, receive
         await prepare(services, context, call, receive)
         if context.pdfs is None:
             return body
-        route = services.route(anthropic_messages.peek(body))
+        route = services.route(call.peek())
     except ClaudeProxyError as error:
         forget_frames(error)
         return body

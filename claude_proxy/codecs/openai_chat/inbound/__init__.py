@@ -4,6 +4,7 @@ from claude_proxy.codecs.openai_chat.inbound.direct import retarget
 from claude_proxy.codecs.openai_chat.inbound.options import include_usage
 from claude_proxy.codecs.openai_chat.inbound.request import (
     DEFAULT_MAX_TOKENS,
+    PEEKED,
     decode_request,
     peek,
 )
@@ -13,6 +14,7 @@ from claude_proxy.codecs.openai_chat.inbound.tools import wants_functions
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "PEEKED",
     "StreamEncoder",
     "decode_request",
     "encode_response",

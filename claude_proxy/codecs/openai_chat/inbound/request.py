@@ -33,6 +33,9 @@ the least that Claude's models since version 4 can do, and what is assumed of un
 
 LANGUAGE = "Messages"
 
+PEEKED = ("model", "stream")
+"""The fields that `peek` looks at."""
+
 _THINKING = ("thinking", "redacted_thinking")
 
 
