@@ -7,7 +7,8 @@ decoded, from a copy. Pure like every codec.
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import msgspec
 
@@ -116,7 +117,7 @@ _whole = msgspec.json.Decoder(_Message)
 _typed = msgspec.json.Decoder(_Typed)
 
 
-class Tap:
+class MessagesTap:
     """Reads usage, beginning and end out of whole events. Mutable; one for each answer."""
 
     __slots__ = ("finished", "started", "usage")
@@ -128,7 +129,12 @@ class Tap:
         self.finished = False
         """Whether the answer ended, with `message_stop` or with an error of the upstream's own."""
 
-    def read(self, events: bytes) -> None:
+    @property
+    def complete(self) -> bool:
+        """Messages says at its end that it is one."""
+        return self.finished
+
+    def read(self, events: bytes, /) -> None:
         if not self.started and b"content_block_" in events:
             self.started = True
         if b"message_" in events or b"error" in events:
@@ -148,11 +154,20 @@ class Tap:
                 self.usage |= _usage(counts)
 
 
-def until_end(events: bytes) -> bytes:
+class Finishing(Protocol):
+    """What reads an answer's end, as `MessagesTap` does."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    def read(self, events: bytes, /) -> None: ...
+
+
+def until_end(events: bytes, new_tap: Callable[[], Finishing]) -> bytes:
     """Whole events up to the one that ends the answer; all of them where none does."""
     start = 0
     for found in _EVENT_END.finditer(events):
-        tap = Tap()
+        tap = new_tap()
         tap.read(events[start : found.end()])
         if tap.finished:
             return events[: found.end()]

@@ -1,8 +1,8 @@
-"""The direct pass: an upstream that speaks Messages gets and gives it as it is.
+"""The direct pass: an upstream that speaks the client's language gets and gives it as it is.
 
 The request is retargeted, never rebuilt; status, body and the headers that mean something to
 clients come back unchanged, and so do errors, whose wording clients look at. Bytes leave in whole
-events. Ours are only a comment in silence, and one `event: error` where an answer is cut.
+events. Ours are only a comment in silence, and one error event where an answer is cut.
 """
 
 import asyncio
@@ -19,27 +19,27 @@ from claude_proxy.backends import WireRequest, WireResponse
 from claude_proxy.codecs.jsonio import Body, loads
 from claude_proxy.codecs.passing import (
     Opening,
-    Tap,
     Usage,
     WholeEvents,
     until_end,
-    usage_of,
 )
-from claude_proxy.codecs.retarget import retarget
 from claude_proxy.errors import (
     ClaudeProxyError,
     ProtocolError,
     UpstreamError,
     forget_frames,
 )
-from claude_proxy.native import Native
-from claude_proxy.profiles import Profile
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
-from claude_proxy.server.described import described, most_tokens
-from claude_proxy.server.notes import Notes, answer_headers
+from claude_proxy.server.notes import Notes
 from claude_proxy.server.passed_errors import NotSpoken, check_status
+from claude_proxy.server.passed_requests import (
+    MESSAGES_PATH,
+    Pass,
+    messages_pass,
+    messages_wire,
+)
 from claude_proxy.server.reading import (
     MAX_ANSWER_BYTES,
     in_time,
@@ -48,36 +48,15 @@ from claude_proxy.server.reading import (
 )
 from claude_proxy.server.responses import PassedStream, clean_error, send_bytes
 from claude_proxy.server.services import Services
-from claude_proxy.server.upstream import Upstream
-from claude_proxy.server.verbatim import (
-    anthropic_headers,
-    check_message,
-    passed_headers,
-    passed_query,
-    passed_type,
-)
+from claude_proxy.server.verbatim import passed_headers, passed_type
 from claude_proxy.server.watch import ClientGone, Watch
 from claude_proxy.types import Json
 
-_PATH = "/v1/messages"
 _MODELS_PATH = "/v1/models"
 _MODELS_SECONDS = 2.0
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 _ERROR = b'"error"'
 """Stands in every error, as its type or its field; in a text its quotes are escaped."""
-
-
-class Pass(NamedTuple):
-    """One request as it will be passed on."""
-
-    wire: WireRequest
-    headers: Mapping[str, str]
-    """For the answer: the route, and what was changed."""
-    stream: bool
-    optional: bool
-    """Whether there is another way where the upstream has no such endpoint."""
-    profile: Profile | None = None
-    """That of the model, if it is about one."""
 
 
 class Plan(NamedTuple):
@@ -108,8 +87,7 @@ class Plan(NamedTuple):
             async with services.watch(receive, self.route.profile) as watch:
                 response = await services.backend.send(self.passing.wire)
                 watch.accepted()
-                url, optional = self.passing.wire.url, self.passing.optional
-                await check_status(response, watch, services.redactor, url=url, optional=optional)
+                await check_status(response, watch, services.redactor, self.passing)
                 raw = await read_all(response, watch, MAX_ANSWER_BYTES)
         finally:
             if response is not None:
@@ -124,7 +102,7 @@ class Plan(NamedTuple):
 def make_plan(services: Services, context: Context, call: Call, route: Route) -> Plan:
     """Retargets. Raises what is wrong with the key."""
     optional = not services.upstreams[route.upstream].only_messages
-    return Plan(route, _retargeted(services, context, call, route, _PATH, optional=optional))
+    return Plan(route, messages_pass(services, context, call, route, optional=optional))
 
 
 def second_plan(
@@ -132,61 +110,8 @@ def second_plan(
 ) -> Plan | None:
     """The same without a part, as `Plan.left_out` names it; None where it would be the same."""
     optional = plan.passing.optional
-    passing = _retargeted(
-        services, context, call, plan.route, _PATH, optional=optional, without=part
-    )
+    passing = messages_pass(services, context, call, plan.route, optional=optional, without=part)
     return None if passing.wire.body == plan.wire.body else Plan(plan.route, passing, part)
-
-
-def _retargeted(
-    services: Services,
-    context: Context,
-    call: Call,
-    route: Route,
-    path: str,
-    *,
-    optional: bool,
-    without: str = "",
-) -> Pass:
-    notes = Notes()
-    upstream = services.upstreams[route.upstream]
-    bare = without == "signatures"
-    native = described(upstream.native, route.profile)
-    native = native.without(without) if without and not bare else native
-    for correction in route.trial:
-        notes("corrected", correction.sentence)
-    body = retarget(
-        call.body,
-        model=route.model,
-        least=services.settings.min_tokens_limit if path == _PATH else None,
-        most=most_tokens(services.settings.max_tokens_limit, route),
-        native=native,
-        on_drop=notes,
-        bare=bare,
-    )
-    stream = call.body.some("stream").get("stream") is True
-    wire = _wire(upstream, native, context, call, path, body, stream=stream, notes=notes)
-    headers = answer_headers(route, notes, context.facts)
-    return Pass(wire, headers, stream=stream, optional=optional, profile=route.profile)
-
-
-def _wire(
-    upstream: Upstream,
-    native: Native,
-    context: Context,
-    call: Call,
-    path: str,
-    body: bytes,
-    *,
-    stream: bool,
-    notes: Notes,
-) -> WireRequest:
-    headers = {
-        "accept": "text/event-stream" if stream else "application/json",
-        **anthropic_headers(call, upstream, native, notes),
-        **upstream.credential(context),
-    }
-    return upstream.messages(path, body, headers, query=passed_query(call.query, upstream, notes))
 
 
 async def reply(
@@ -201,7 +126,7 @@ async def reply(
         async with AsyncExitStack() as stack, services.watch(receive, profile) as watch:
             await relay.run(watch, stack)
     except ClaudeProxyError as error:
-        if relay.finished:
+        if relay.complete:
             forget_frames(error)
             await in_time(relay.finish(), silence)
             return
@@ -231,12 +156,13 @@ class Relay:
         self._events = WholeEvents()
         self._opening = Opening()
         self._keys = context.keys()
-        self._tap = Tap()
+        self._passage = passing.passage
+        self._tap = self._passage.tap()
 
     @property
-    def finished(self) -> bool:
-        """Whether the upstream has said that the answer is over."""
-        return self._tap.finished
+    def complete(self) -> bool:
+        """Whether the upstream has said all that belongs to the answer."""
+        return self._tap.complete
 
     async def run(self, watch: Watch, stack: AsyncExitStack) -> None:
         if self._passing.stream:
@@ -244,9 +170,7 @@ class Relay:
         response = await self._services.backend.send(self._passing.wire)
         stack.push_async_callback(response.aclose)
         watch.accepted()
-        redactor, passing = self._services.redactor, self._passing
-        url, optional = passing.wire.url, passing.optional
-        await check_status(response, watch, redactor, self._keys, url=url, optional=optional)
+        await check_status(response, watch, self._services.redactor, self._passing, self._keys)
         if is_event_stream(response):
             if not self._passing.stream:
                 self._beat(watch, first=self._services.settings.ping_seconds)
@@ -266,9 +190,9 @@ class Relay:
 
     def _note_head(self, response: WireResponse) -> dict[str, str]:
         """What the client gets to see of the answer's headers."""
-        passed = passed_headers(response, self._services.redactor, self._keys)
+        passed = passed_headers(response, self._passage, self._services.redactor, self._keys)
         if not self._stream.started:
-            self._context.keep_id(passed.pop("request-id", ""))
+            self._context.keep_id(passed.pop(self._passage.id_header, ""))
         self._stream.headers.update(passed)
         return self._stream.headers
 
@@ -286,7 +210,7 @@ class Relay:
             if tap.finished:
                 # Whatever comes behind its end, and however the connection ends.
                 self._events = WholeEvents()
-                whole = until_end(whole)
+                whole = until_end(whole, self._passage.tap)
             await stream.write(whole)
             watch.spoke()
             if tap.finished:
@@ -306,7 +230,7 @@ class Relay:
         rest = self._masked(self._events.close())
         if rest:
             self._tap.read(rest)  # Some servers end without the blank line.
-        if self._tap.finished:
+        if self._tap.complete:
             _note_usage(self._context, self._tap.usage)
             await self._stream.write(rest, last=True)
             return
@@ -326,9 +250,9 @@ class Relay:
         raw = await read_all(response, watch, MAX_ANSWER_BYTES)
         if self._stream.started:
             raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
-        check_message(raw, response.status)
+        self._passage.check(raw, response.status)
         headers = self._note_head(response)
-        _note_usage(self._context, usage_of(raw))
+        _note_usage(self._context, self._passage.usage_of(raw))
         kind = passed_type(response, self._services.redactor, self._keys)
         await send_bytes(self._send, raw, kind, status=response.status, headers=headers)
 
@@ -351,7 +275,8 @@ async def count_tokens(
     route = services.route(call.peek())
     if route.dialect != "messages":
         return False
-    passing = _retargeted(services, context, call, route, f"{_PATH}/count_tokens", optional=True)
+    path = f"{MESSAGES_PATH}/count_tokens"
+    passing = messages_pass(services, context, call, route, path, optional=True)
     try:
         await reply(services, context, passing._replace(stream=False), receive, send)
     except NotSpoken as error:
@@ -373,7 +298,8 @@ async def models(
         return False  # It must not lead elsewhere.
     path = _MODELS_PATH if id is None else f"{_MODELS_PATH}/{id}"
     call = Call(Body(b"{}"), scope.get("query_string", b""), scope["headers"])
-    wire = _wire(upstream, upstream.native, context, call, path, b"", stream=False, notes=Notes())
+    native, notes = upstream.native, Notes()
+    wire = messages_wire(upstream, native, context, call, path, b"", stream=False, notes=notes)
     try:
         async with asyncio.timeout(_MODELS_SECONDS):
             await reply(services, context, Pass(wire, {}, False, True), receive, send)

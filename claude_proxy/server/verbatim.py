@@ -1,24 +1,20 @@
-"""What passes by as it is around a body: headers of both sides, and the query; and whether a body
-is an answer at all."""
+"""What passes by as it is around a body: headers of both sides, and the query."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
 from claude_proxy.backends import WireResponse
-from claude_proxy.codecs import OnDrop, anthropic_messages
-from claude_proxy.codecs.passing import type_of
+from claude_proxy.codecs import OnDrop
 from claude_proxy.codecs.retarget import kept_betas
-from claude_proxy.errors import ProtocolError
 from claude_proxy.native import Native
 from claude_proxy.server.body import Call
+from claude_proxy.server.passages import Passage
 from claude_proxy.server.reading import is_json
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.upstream import VERSION, Upstream
 
 _KEPT_BACK = frozenset({"anthropic-dangerous-direct-browser-access"})
-_PASSED = frozenset({"request-id", "retry-after", "retry-after-ms", "x-should-retry"})
-_PASSED_STARTS = ("anthropic-", "x-ratelimit-")
 _MAX_PASSED, _MAX_PASSED_VALUE = 64, 1024
 _MAX_TYPE = 256
 _QUERY_SAFE = "!$%&'()*+,-./:;=?@_~"
@@ -60,14 +56,14 @@ def _quoted(query: bytes) -> str:
 
 
 def passed_headers(
-    response: WireResponse, redactor: Redactor, keys: Sequence[str]
+    response: WireResponse, passage: Passage, redactor: Redactor, keys: Sequence[str]
 ) -> dict[str, str]:
     """The upstream's headers that mean something to clients, by lower-case names; none with one
     of the client's `keys` or of ours."""
     passed: dict[str, str] = {}
     for name, value in response.headers.items():
         lower = name.lower()
-        if lower not in _PASSED and not lower.startswith(_PASSED_STARTS):
+        if lower not in passage.header_names and not lower.startswith(passage.header_starts):
             continue
         if len(passed) < _MAX_PASSED and len(value) <= _MAX_PASSED_VALUE:
             if _may_be_shown(value, redactor, keys):
@@ -80,15 +76,6 @@ def passed_type(response: WireResponse, redactor: Redactor, keys: Sequence[str])
     kind = response.headers.get("content-type", "")
     fine = is_json(response) and len(kind) <= _MAX_TYPE and _may_be_shown(kind, redactor, keys)
     return kind if fine else "application/json"
-
-
-def check_message(raw: bytes, status: int) -> None:
-    """Raises what a whole answer is instead of one."""
-    kind = type_of(raw)
-    if kind is None:
-        raise ProtocolError("The upstream's answer is not a JSON object.")
-    if kind == "error":
-        raise anthropic_messages.decode_error(status, raw)
 
 
 def _may_be_shown(value: str, redactor: Redactor, keys: Sequence[str]) -> bool:

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_proxy.codecs.passing import Opening, Tap, WholeEvents, type_of, until_end, usage_of
+from claude_proxy.codecs.passing import (
+    MessagesTap,
+    Opening,
+    WholeEvents,
+    type_of,
+    until_end,
+    usage_of,
+)
 from claude_proxy.errors import ProtocolError
 
 START = (
@@ -77,7 +84,7 @@ def test_an_event_without_end_is_bounded():
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 def test_the_tap_reads_usage_and_the_end(line_end):
-    tap = Tap()
+    tap = MessagesTap()
     for event in WHOLE.replace(b"\n", line_end).split(line_end * 2)[:-1]:
         assert not tap.finished
         tap.read(event + line_end * 2)
@@ -86,7 +93,7 @@ def test_the_tap_reads_usage_and_the_end(line_end):
 
 
 def test_words_in_a_text_are_no_end():
-    tap = Tap()
+    tap = MessagesTap()
     tap.read(START)
     assert not tap.started
     tap.read(TEXT.replace(b'"type":"content_block_delta",', b"") + BLOCK)
@@ -94,7 +101,7 @@ def test_words_in_a_text_are_no_end():
 
 
 def test_the_totals_of_the_end_win_over_those_of_the_beginning():
-    tap = Tap()
+    tap = MessagesTap()
     tap.read(START)
     tap.read(
         b'data: {"usage":{"output_tokens":3,"input_tokens":100,"cache_read_input_tokens":0},'
@@ -108,7 +115,7 @@ def test_the_totals_of_the_end_win_over_those_of_the_beginning():
     [b'data: {"type":"error","error":{}}\n\n', b'data: {"type":"message_stop","x":1}'],
 )
 def test_other_ends(event):
-    tap = Tap()
+    tap = MessagesTap()
     tap.read(event)
     assert tap.finished
 
@@ -126,7 +133,7 @@ def test_other_ends(event):
     ],
 )
 def test_what_cannot_be_read_is_let_pass(event):
-    tap = Tap()
+    tap = MessagesTap()
     tap.read(event)
     assert tap.usage == {} and not tap.finished
 
@@ -135,8 +142,8 @@ def test_what_cannot_be_read_is_let_pass(event):
 @pytest.mark.parametrize("behind", [b"", b": late\n\n", WHOLE])
 def test_nothing_stands_behind_the_end(behind, line_end):
     whole = WHOLE.replace(b"\n", line_end)
-    assert until_end(whole + behind.replace(b"\n", line_end)) == whole
-    assert until_end(START + TEXT) == START + TEXT
+    assert until_end(whole + behind.replace(b"\n", line_end), MessagesTap) == whole
+    assert until_end(START + TEXT, MessagesTap) == START + TEXT
 
 
 def test_comments_wait_for_the_first_event():

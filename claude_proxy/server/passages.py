@@ -1,0 +1,91 @@
+"""The languages that pass without a translation, and what is different about each: one row each.
+
+How answers pass is the same for all of them (`direct`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from claude_proxy.codecs import anthropic_messages, openai_chat
+from claude_proxy.codecs.passing import MessagesTap, Usage, type_of, usage_of
+from claude_proxy.errors import ProtocolError, UpstreamError
+from claude_proxy.native import native_for
+
+_OVERFLOW = "prompt is too long"
+"""By which Claude Code knows that it has to compact."""
+
+
+class Tap(Protocol):
+    """Reads along in a stream's whole events. Mutable; one for each answer."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+    @property
+    def started(self) -> bool:
+        """Whether content has begun."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is over; whatever comes behind is not part of it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing, should the stream end here."""
+
+    def read(self, events: bytes, /) -> None: ...
+
+
+class Refusal(NamedTuple):
+    error: UpstreamError
+    verbatim: bool = True
+    """Whether the client gets the upstream's own words; else those of the error."""
+
+
+class Passage(NamedTuple):
+    tap: Callable[[], Tap]
+    usage_of: Callable[[bytes], Usage]
+    """What a whole answer cost."""
+    check: Callable[[bytes, int], None]
+    """Of a whole answer and its status: raises what it is instead of one."""
+    speaks: Callable[[bytes], bool]
+    """Whether the words of an error are those of a server of this language."""
+    refusal: Callable[[int, bytes, str], Refusal]
+    """Of an answer's status and body, and of the URL that was asked."""
+    id_header: str
+    """By which the upstream names its answer."""
+    header_names: frozenset[str]
+    """Answer headers that mean something to clients, in lower case."""
+    header_starts: tuple[str, ...]
+    """The same, by how they begin."""
+
+
+def _check_message(raw: bytes, status: int) -> None:
+    kind = type_of(raw)
+    if kind is None:
+        raise ProtocolError("The upstream's answer is not a JSON object.")
+    if kind == "error":
+        raise anthropic_messages.decode_error(status, raw)
+
+
+def _messages_refusal(status: int, body: bytes, url: str) -> Refusal:
+    """A prompt beyond the window is told in words that clients know. Anthropic's they do."""
+    told = native_for(url).claude or _OVERFLOW.encode() in body or not body.strip()
+    error = None if told else openai_chat.decode_error(status, body)
+    if error is not None and error.message.startswith(_OVERFLOW):
+        return Refusal(error, verbatim=False)
+    return Refusal(anthropic_messages.decode_error(status, body))
+
+
+_WAITING = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
+
+MESSAGES = Passage(
+    tap=MessagesTap,
+    usage_of=usage_of,
+    check=_check_message,
+    speaks=anthropic_messages.is_error,
+    refusal=_messages_refusal,
+    id_header="request-id",
+    header_names=_WAITING | {"request-id"},
+    header_starts=("anthropic-", "x-ratelimit-"),
+)
