@@ -189,9 +189,18 @@ def native_for(base_url: str) -> Native:
     )
 
 
-def is_anthropics(base_url: str) -> bool:
-    """Whether a client's Anthropic credential may go there: Anthropic's own host, over TLS."""
-    return native_for(base_url).claude and urlsplit(base_url).scheme == "https"
+def gateway_for(base_url: str) -> Native:
+    """The row of an address that its user calls Anthropic's, as of a gateway to it: Anthropic's
+    own, unless somebody else is known to serve there."""
+    found = native_for(base_url)
+    return NATIVES[0] if found is NATIVES[-1] else found
+
+
+def is_anthropics(base_url: str, *, gateway: bool = False, local: bool = False) -> bool:
+    """Whether a client's Anthropic credential may go there: Anthropic's own host, over TLS, or
+    what its user calls a `gateway` to it, over TLS or on this machine (`local`)."""
+    native = gateway_for(base_url) if gateway else native_for(base_url)
+    return native.claude and (urlsplit(base_url).scheme == "https" or (gateway and local))
 
 
 def dialect_for(choice: Choice, base_url: str, model: str) -> Dialect:

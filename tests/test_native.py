@@ -98,6 +98,22 @@ def test_a_login_at_anthropic_goes_to_anthropic_alone(base_url, own):
     assert is_anthropics(base_url) is own
 
 
+@pytest.mark.parametrize(
+    ("base_url", "local", "own"),
+    [
+        ("https://api.anthropic.com", False, True),
+        ("https://gateway.example/base", False, True),
+        ("http://gateway.example", False, False),
+        ("http://127.0.0.1:4000", True, True),
+        ("https://api.deepseek.com/anthropic", False, False),
+        ("https://openrouter.ai/api", False, False),
+        ("http://127.0.0.1:11434", True, False),
+    ],
+)
+def test_a_gateway_is_anthropics_unless_it_is_known_as_somebody_elses(base_url, local, own):
+    assert is_anthropics(base_url, gateway=True, local=local) is own
+
+
 def test_each_row_tells_its_reason_and_is_reached():
     for row in NATIVES:
         host = row.hosts[0].replace("*", "host")

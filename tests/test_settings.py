@@ -179,6 +179,7 @@ SAMPLES = {
     "max_tokens_limit": ("1", "2"),
     "min_tokens_limit": ("1", "2"),
     "request_timeout": ("1", "2"),
+    "first_byte_timeout": ("1", "2"),
     "trust_proxy": ("true", "false"),
     "log_level": ("DEBUG", "ERROR"),
     "prompt_compression": ("compact", "summarize"),
@@ -219,10 +220,55 @@ def test_fixed_mode_needs_a_key() -> None:
         load(CLAUDE_PROXY_MODE="fixed")
 
 
-@pytest.mark.parametrize("backend", ["anthropic", "claude-cli"])
-def test_other_backends_are_told_to_be_missing(backend: str) -> None:
-    with pytest.raises(SettingsError, match="this version serves only openai"):
-        load(CLAUDE_PROXY_BACKEND=backend)
+def test_other_backends_are_told_to_be_missing() -> None:
+    with pytest.raises(SettingsError, match="this version serves only openai and anthropic"):
+        load(CLAUDE_PROXY_BACKEND="claude-cli")
+
+
+OWN_KEY = {"ANTHROPIC_API_KEY": "sk-ant-k"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "fixed"),
+    [
+        (OWN_KEY, True),
+        ({"OPENAI_API_KEY": "k"}, False),
+        ({**OWN_KEY, "CLAUDE_PROXY_MODE": "passthrough"}, False),
+        ({}, False),
+    ],
+)
+def test_anthropics_key_is_that_of_its_backend(environ: dict[str, str], fixed: bool) -> None:
+    settings = load(CLAUDE_PROXY_BACKEND="Anthropic", **environ)
+    assert (settings.fixed, settings.dialect) == (fixed, "messages")
+    assert settings.upstream_url == "https://api.anthropic.com"
+
+
+def test_anthropics_key_means_nothing_to_other_backends() -> None:
+    assert not load(**OWN_KEY).fixed
+
+
+def test_the_forward_url_is_anthropics_address() -> None:
+    environ = {"CLAUDE_PROXY_BACKEND": "anthropic", "ANTHROPIC_FORWARD_URL": "http://gw:1/base/"}
+    settings = load(**environ, ANTHROPIC_BASE_URL="http://a-clients-variable")
+    assert settings.upstream_url == "http://gw:1/base" and settings.warnings == ()
+    assert settings.model_map().unset == {"BIG", "MIDDLE", "SMALL"}
+
+
+def test_an_address_of_another_backend_is_told_to_mean_nothing() -> None:
+    (said,) = load(CLAUDE_PROXY_BACKEND="anthropic", OPENAI_BASE_URL="http://h/v1").warnings
+    assert "OPENAI_BASE_URL has no effect" in said and "ANTHROPIC_FORWARD_URL" in said
+    (said,) = load(ANTHROPIC_FORWARD_URL="http://h").warnings
+    assert "ANTHROPIC_FORWARD_URL has no effect" in said
+
+
+def test_anthropic_speaks_messages_alone() -> None:
+    with pytest.raises(SettingsError, match="which speaks messages"):
+        load(CLAUDE_PROXY_BACKEND="anthropic", CLAUDE_PROXY_UPSTREAM_DIALECT="chat")
+
+
+def test_fixed_mode_needs_anthropics_key() -> None:
+    with pytest.raises(SettingsError, match="set ANTHROPIC_API_KEY"):
+        load(CLAUDE_PROXY_BACKEND="anthropic", CLAUDE_PROXY_MODE="fixed")
 
 
 BINDS = [
@@ -233,6 +279,12 @@ BINDS = [
     ("loopback", {"OPENAI_API_KEY": "k", "HOST": "127.0.0.9"}, "127.0.0.9", "only from this"),
     ("by name", {"OPENAI_API_KEY": "k", "HOST": "localhost"}, "localhost", "only from this"),
     ("own keys", {"HOST": "0.0.0.0"}, "0.0.0.0", "its own key"),
+    (
+        "Anthropic's key",
+        {"CLAUDE_PROXY_BACKEND": "anthropic", "ANTHROPIC_API_KEY": "k"},
+        "127.0.0.1",
+        "without CLAUDE_PROXY_AUTH_KEY",
+    ),
     (
         "public with a check",
         {"OPENAI_API_KEY": "k", "HOST": "10.0.0.1", "CLAUDE_PROXY_AUTH_KEY": "a"},

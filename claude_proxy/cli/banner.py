@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from claude_proxy import __version__
 from claude_proxy.cli.common import url
 from claude_proxy.native import messages_base, only_messages
+from claude_proxy.routing import TIERS, ModelMap
 from claude_proxy.settings import Settings, is_loopback
 
 _PATIENCE = 3.0  # seconds
@@ -23,12 +24,12 @@ def banner(settings: Settings, port: int) -> Iterator[str]:
     models = settings.model_map()
     yield f"claude-proxy {__version__}"
     yield f"  mode      {_mode(settings)}"
-    yield f"  upstream  {settings.openai_base_url}{_azure(settings)}{_direct(settings)}"
-    yield f"  models    opus -> {models.big}, sonnet -> {models.middle}, haiku -> {models.small}"
+    yield f"  upstream  {settings.upstream_url}{_azure(settings)}{_direct(settings)}"
+    yield f"  models    {_models(models)}"
     yield f"  listens   {host}:{port} ({why})"
     yield "Connect Claude Code:"
     yield f"  export ANTHROPIC_BASE_URL={url(host, port)}"
-    yield f"  export ANTHROPIC_API_KEY={_client_key(settings)}"
+    yield f"  {_client_key(settings)}"
     for warning in settings.warnings:
         yield f"Warning: {warning}"
 
@@ -41,7 +42,7 @@ def _mode(settings: Settings) -> str:
 
 
 def _automatic(settings: Settings) -> str:
-    return f" (auto: OPENAI_API_KEY is {'set' if settings.fixed else 'not set'})"
+    return f" (auto: {settings.backing.key} is {'set' if settings.fixed else 'not set'})"
 
 
 def _azure(settings: Settings) -> str:
@@ -50,16 +51,28 @@ def _azure(settings: Settings) -> str:
 
 
 def _direct(settings: Settings) -> str:
-    choice, base_url = settings.upstream_dialect, settings.openai_base_url
+    choice, base_url = settings.dialect, settings.upstream_url
     if not only_messages(choice, base_url):
         return ""
     return f" (Messages, without translation: {messages_base(base_url)}/v1/messages)"
 
 
+def _models(models: ModelMap) -> str:
+    tiers = {
+        word: "itself" if tier in models.unset else models.tier(tier)
+        for word, tier in TIERS.items()
+    }
+    return ", ".join(f"{word} -> {model}" for word, model in tiers.items())
+
+
 def _client_key(settings: Settings) -> str:
-    if not settings.fixed:
-        return "'<your key for the upstream>'"
-    return "'<CLAUDE_PROXY_AUTH_KEY>'" if settings.auth_key else "anything"
+    if settings.fixed:
+        key = "'<CLAUDE_PROXY_AUTH_KEY>'" if settings.auth_key else "anything"
+    elif settings.backing.anthropic:
+        return "(its login or key at Anthropic is passed on)"
+    else:
+        key = "'<your key for the upstream>'"
+    return f"export ANTHROPIC_API_KEY={key}"
 
 
 def check_upstream(base_url: str, warn: Callable[[str], None]) -> threading.Thread:

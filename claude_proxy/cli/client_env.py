@@ -13,14 +13,16 @@ from claude_proxy.profiles import limited
 from claude_proxy.settings import Settings
 from claude_proxy.settings.upstreams import DEFAULT
 
-REMOVED = (
-    "ANTHROPIC_API_KEY",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX",
-    "CLAUDE_CODE_USE_FOUNDRY",
-)
-"""Variables that would send the client elsewhere, or a credential that is not for us."""
+_API_KEY, _LOGIN = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
+_ELSEWHERE = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+"""Variables that would send the client to another server."""
+
+_TIER_VARIABLES = {
+    "ANTHROPIC_DEFAULT_OPUS_MODEL": "BIG",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL": "MIDDLE",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL": "SMALL",
+    "ANTHROPIC_SMALL_FAST_MODEL": "SMALL",
+}
 
 _COMPACT_WINDOW = (100_000, 1_000_000)
 """Tokens that CLAUDE_CODE_AUTO_COMPACT_WINDOW may have; outside of it the client ignores it."""
@@ -29,20 +31,30 @@ _NOTHING: Mapping[str, Limits] = MappingProxyType({})
 _PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
+def removed(settings: Settings) -> tuple[str, ...]:
+    """The client's variables that would send it elsewhere, or a credential that is not for the
+    upstream: in passthrough mode its key is, and a login where the upstream is Anthropic."""
+    if settings.fixed:
+        return (_API_KEY, _LOGIN, *_ELSEWHERE)
+    return _ELSEWHERE if settings.backing.anthropic else (_LOGIN, *_ELSEWHERE)
+
+
 def connection(settings: Settings, url: str, token: str | None) -> dict[str, str]:
     """Where the client goes, with which token, and the real models' names.
 
     The client sizes its context by `CLAUDE_CODE_MAX_CONTEXT_TOKENS` only for names that do not
     start with `claude-`, so it gets the upstream's own names, which routing passes unchanged.
+    Where Claude's names are the upstream's own, the client chooses among them itself.
     """
     models = settings.model_map()
     return {
         "ANTHROPIC_BASE_URL": url,
         **({"ANTHROPIC_AUTH_TOKEN": token} if token else {}),
-        "ANTHROPIC_DEFAULT_OPUS_MODEL": models.big,
-        "ANTHROPIC_DEFAULT_SONNET_MODEL": models.middle,
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL": models.small,
-        "ANTHROPIC_SMALL_FAST_MODEL": models.small,
+        **{
+            variable: models.tier(tier)
+            for variable, tier in _TIER_VARIABLES.items()
+            if tier not in models.unset
+        },
     }
 
 
@@ -52,14 +64,12 @@ def limits(settings: Settings, listed: Mapping[str, Limits] = _NOTHING) -> dict[
     `listed`: what the upstream itself says of its models, as from `ask_limits`. Of Claude's own
     models the client knows more than we do.
     """
-    if native_for(settings.openai_base_url).claude:
+    if settings.backing.anthropic or native_for(settings.upstream_url).claude:
         return {}
     models, finder = settings.model_map(), settings.profile_finder()
     profiles = [
         limited(
-            within(
-                finder.find(DEFAULT, settings.openai_base_url, name), listed.get(name, Limits())
-            ),
+            within(finder.find(DEFAULT, settings.upstream_url, name), listed.get(name, Limits())),
             settings.max_tokens_limit,
         )
         for name in (models.big, models.middle)
@@ -102,11 +112,12 @@ def child_environment(
     environ: Mapping[str, str],
     settings: Settings,
     url: str,
-    token: str,
+    token: str | None,
     listed: Mapping[str, Limits] = _NOTHING,
 ) -> dict[str, str]:
     """The environment of a client that `run` starts. The user's own limits win over ours."""
-    kept = {name: value for name, value in environ.items() if name not in REMOVED}
+    gone = removed(settings)
+    kept = {name: value for name, value in environ.items() if name not in gone}
     return {
         **limits(settings, listed),
         **kept,

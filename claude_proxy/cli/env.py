@@ -1,11 +1,14 @@
 """claude-proxy env: the client's variables, for a shell."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from claude_proxy.cli.common import config_option, model_options, say, url
+
+if TYPE_CHECKING:
+    from claude_proxy.settings import Settings
 
 _PATIENCE = 3.0
 _FOLDER_FILES = (".env", "claude-proxy.toml")
@@ -28,7 +31,7 @@ def command(shell: str, config: str | None, **options: Any) -> None:
     \b
     eval "$(claude-proxy env)" && claude
     """
-    from claude_proxy.cli.client_env import REMOVED, ask_limits, connection, limits, script
+    from claude_proxy.cli.client_env import ask_limits, connection, limits, removed, script
     from claude_proxy.settings import load_settings
 
     settings = load_settings(options=options, trusted_folder=False, config=config)
@@ -40,15 +43,17 @@ def command(shell: str, config: str | None, **options: Any) -> None:
     # A server that runs knows what its upstream says; without one the profiles must do.
     listed = ask_limits(address, token, _PATIENCE)
     values = {**connection(settings, address, token), **limits(settings, listed)}
-    for remark in _remarks(settings.fixed, settings.openai_base_url):
+    for remark in _remarks(settings):
         say(f"# {remark}")
-    click.echo(script(shell, values, REMOVED if token else REMOVED[1:]))
+    click.echo(script(shell, values, removed(settings)))
 
 
-def _remarks(fixed: bool, base_url: str) -> list[str]:
+def _remarks(settings: "Settings") -> list[str]:
     """To stderr, so that evaluating the output stays safe in every shell."""
     unread = [name for name in _FOLDER_FILES if Path(name).exists()]
-    remarks = [] if fixed else [f"Set ANTHROPIC_AUTH_TOKEN to your key for {base_url}."]
+    login = "Log in as usual, or set" if settings.backing.anthropic else "Set"
+    key = f"{login} ANTHROPIC_AUTH_TOKEN to your key for {settings.upstream_url}."
+    remarks = [] if settings.fixed else [key]
     if unread:
         remarks.append(
             f"{' and '.join(unread)} of this folder were not read: a cloned repository could "

@@ -69,14 +69,13 @@ def _found(words: tuple[str, ...]) -> list[str]:
 
 
 def _for_this_run(settings: "Settings") -> "Settings":
-    """A fixed server key, and a random one for the client. `SettingsError` without a key."""
+    """A fixed server key, and a random one for the client. `SettingsError` without a key, unless
+    the client's own key or login at Anthropic will do."""
     from pydantic import SecretStr
 
-    key = settings.openai_api_key or SecretStr(_local_key(settings))
     return settings.model_copy(
         update={
-            "mode": "fixed",
-            "openai_api_key": key,
+            **_upstreams_key(settings),
             "auth_key": SecretStr(secrets.token_urlsafe(32)),
             "host": _HOST,
             "workers": 1,
@@ -87,15 +86,24 @@ def _for_this_run(settings: "Settings") -> "Settings":
     )
 
 
+def _upstreams_key(settings: "Settings") -> dict[str, Any]:
+    from pydantic import SecretStr
+
+    if settings.upstream_key is None and settings.backing.anthropic:
+        return {"mode": "passthrough"}
+    key = settings.upstream_key or SecretStr(_local_key(settings))
+    return {"mode": "fixed", settings.backing.key.lower(): key}
+
+
 def _local_key(settings: "Settings") -> str:
     """Servers on this machine ask for no key, but some want the header."""
     from urllib.parse import urlsplit
 
     from claude_proxy.settings import SettingsError, is_loopback
 
-    if is_loopback(urlsplit(settings.openai_base_url).hostname or ""):
+    if is_loopback(urlsplit(settings.upstream_url).hostname or ""):
         return "none"
-    raise SettingsError(_NO_KEY.format(base_url=settings.openai_base_url))
+    raise SettingsError(_NO_KEY.format(base_url=settings.upstream_url))
 
 
 def _run(settings: "Settings", argv: list[str]) -> int:
@@ -108,7 +116,7 @@ def _run(settings: "Settings", argv: list[str]) -> int:
 
     if settings.auth_key is None:
         raise SettingsError("A run needs a CLAUDE_PROXY_AUTH_KEY.")
-    token = settings.auth_key.get_secret_value()
+    token = settings.auth_key.get_secret_value() if settings.fixed else None
     log = _log_file(os.environ)
     # The terminal belongs to the client: nothing of the server's may appear on it.
     configure_logs(settings, file=log)
@@ -121,7 +129,7 @@ def _run(settings: "Settings", argv: list[str]) -> int:
 def _announce(settings: "Settings", address: str, log: str) -> None:
     models = settings.model_map()
     say(
-        f"claude-proxy: {address} -> {settings.openai_base_url} "
+        f"claude-proxy: {address} -> {settings.upstream_url} "
         f"({', '.join(dict.fromkeys([models.big, models.middle, models.small]))}); log: {log}"
     )
     for warning in settings.warnings:

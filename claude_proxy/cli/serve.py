@@ -53,7 +53,7 @@ def _serve_one(settings: "Settings") -> None:
     sock = listen(host, settings.port)
     for line in banner(settings, settings.port):
         say(line)
-    check_upstream(settings.openai_base_url, say)
+    check_upstream(settings.upstream_url, say)
     serve(create_app(settings), settings, sock)
 
 

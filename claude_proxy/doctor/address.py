@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from claude_proxy.doctor.exchange import Exchange
-from claude_proxy.doctor.findings import Finding, Verdict
+from claude_proxy.doctor.findings import ADDRESS, KEY, Finding, Verdict
 from claude_proxy.doctor.talk import Talk
 from claude_proxy.errors import UpstreamError
 from claude_proxy.model_limits import Limits, limits_by_model
@@ -95,20 +95,20 @@ async def _greet(place: Place) -> str:
 def _failure(place: Place, error: Exception, patience: float) -> Verdict:
     """The name of what went wrong, and what to do."""
     where = f"{place.host}:{place.port}"
-    remedy = "Check OPENAI_BASE_URL, and that the server runs."
+    remedy = f"Check {ADDRESS}, and that the server runs."
     if isinstance(error, ssl.SSLCertVerificationError):
         why = getattr(error, "verify_message", "") or "not trusted"
         trust = "For a certificate of your own set SSL_CERT_FILE=/path/to/ca.pem."
         return Verdict("failed", f"the certificate of {where} is refused: {why}.", trust)
     if isinstance(error, ssl.SSLError):
-        plain = "If the server speaks plain HTTP, OPENAI_BASE_URL begins with http://."
+        plain = "If the server speaks plain HTTP, its address begins with http://."
         return Verdict("failed", f"{where} does not speak TLS ({error.reason}).", plain)
     if isinstance(error, TimeoutError):
         said = f"{where} did not answer within {patience:g} seconds."
         return Verdict("failed", said, "A firewall may drop the packets; see also --timeout.")
     if isinstance(error, socket.gaierror | UnicodeError):
         said = f"the host name {place.host} cannot be resolved."
-        return Verdict("failed", said, "Check OPENAI_BASE_URL for typing mistakes, and the DNS.")
+        return Verdict("failed", said, f"Check {ADDRESS} for typing mistakes, and the DNS.")
     if isinstance(error, ConnectionRefusedError):
         return Verdict("failed", f"nothing listens on {where}.", remedy)
     why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
@@ -139,7 +139,7 @@ async def listed(talk: Talk, wanted: Sequence[str], now: float) -> Listed:
 def _models(exchange: Exchange, wanted: Sequence[str]) -> tuple[Verdict, list[Json]]:
     if exchange.status in (401, 403):
         said = f"the upstream refuses the key ({exchange.status})."
-        return Verdict("failed", said, "Set OPENAI_API_KEY to a key of this upstream."), []
+        return Verdict("failed", said, f"Set {KEY} to a key of this upstream."), []
     entries = _entries(exchange) if exchange.status == 200 else None
     if entries is None:
         said = f"there is no list of models (status {exchange.status}); the calls will tell."

@@ -47,11 +47,12 @@ def _bind(settings: Settings) -> Verdict:
 
 
 def _key(settings: Settings, host: str) -> Verdict:
-    if settings.openai_api_key is not None:
-        source = settings.sources.get("openai_api_key", "the caller")
+    variable = settings.backing.key
+    if settings.upstream_key is not None:
+        source = settings.sources.get(variable.lower(), "the caller")
         kind = "used for all clients" if settings.fixed else "used for these probes only"
         return Verdict("ok", f"set, from {source}; {kind}.")
     if is_loopback(host):
         return Verdict("ok", "none; an upstream on this machine hardly wants one.")
-    remedy = f"Set OPENAI_API_KEY; with {PREFIX}MODE=passthrough it is used by this command only."
+    remedy = f"Set {variable}; with {PREFIX}MODE=passthrough it is used by this command only."
     return Verdict("failed", "there is none to ask the upstream with.", remedy)

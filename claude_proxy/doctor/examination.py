@@ -91,7 +91,7 @@ class Examination:
     def _key(self) -> str:
         """The upstream's own, else the server's, even where the server would not use it."""
         settings, name = self._wish.settings, self._wish.upstream
-        own = settings.openai_api_key if name == DEFAULT else settings.upstreams[name].api_key
+        own = settings.upstream_key if name == DEFAULT else settings.upstreams[name].api_key
         if own is not None:
             return own.get_secret_value()
         # Servers on this machine ask for no key, but some want the header.

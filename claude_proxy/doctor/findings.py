@@ -17,6 +17,10 @@ State = Literal["ok", "degraded", "failed", "unsupported", "unknown"]
 Changes = Mapping[str, Any]
 """Fields of `Profile`, and what they should be."""
 
+ADDRESS = "OPENAI_BASE_URL (of the backend anthropic: ANTHROPIC_FORWARD_URL)"
+KEY = "OPENAI_API_KEY (of the backend anthropic: ANTHROPIC_API_KEY)"
+"""What a remedy names."""
+
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 _FORM = frozenset({400, 404, 405, 413, 415, 422, 501})
 _SAID_LENGTH = 160

@@ -19,7 +19,7 @@ from claude_proxy.native import Dialect
 from claude_proxy.profiles import Profile
 from claude_proxy.server.described import described
 from claude_proxy.server.dialects import TRANSLATIONS
-from claude_proxy.server.upstream import VERSION, Upstream
+from claude_proxy.server.upstream import Upstream
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest
 
@@ -96,7 +96,7 @@ def _passed(
     betas = ",".join(beta for name, beta in _BETAS.items() if name in sent)
     headers = {
         "accept": "text/event-stream" if sent.get("stream") else "application/json",
-        "anthropic-version": VERSION,
+        "anthropic-version": upstream.version,
         **({"anthropic-beta": betas} if betas else {}),
         **upstream.native_key(key),
     }

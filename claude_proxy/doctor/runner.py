@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, NamedTuple, cast
 
 from claude_proxy.codecs.jsonio import dumps
-from claude_proxy.doctor.findings import Changes, Finding, Heard, Seen, Verdict
+from claude_proxy.doctor.findings import ADDRESS, KEY, Changes, Finding, Heard, Seen, Verdict
 from claude_proxy.doctor.probes import PROBES, Probe
 from claude_proxy.doctor.talk import Talk
 from claude_proxy.native import Dialect
@@ -18,14 +18,14 @@ BUDGET, LARGE_BUDGET = 256, 2048
 """Output tokens of a probe; the larger one for models that spend the smaller one on reasoning."""
 _GOOD = ("ok", "unknown")
 _FATAL = {
-    401: "The key is wrong: set OPENAI_API_KEY.",
+    401: f"The key is wrong: set {KEY}.",
     402: "The account has no credit left.",
     403: "The key may not use this model.",
     404: "Set CLAUDE_PROXY_BIG_MODEL and CLAUDE_PROXY_SMALL_MODEL to models of this upstream.",
     429: "Wait, or ask for a higher rate.",
     504: "Give it more time (--timeout), or look at the server's load.",
 }
-_CHECK = "Check OPENAI_BASE_URL, and that the server runs."
+_CHECK = f"Check {ADDRESS}, and that the server runs."
 
 
 class Examined(NamedTuple):

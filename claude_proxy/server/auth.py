@@ -27,6 +27,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self._app = app
         self._passes_keys = not settings.fixed
+        self._variable = settings.backing.key
         key = settings.auth_key.get_secret_value().encode() if settings.auth_key else None
         self._key = key if settings.fixed else None
         self._operators_key = key
@@ -51,7 +52,7 @@ class Guard:
             if context.path == _OPERATORS_PATH and self._guards_metrics:
                 self._check_operator(scope, context)
                 return
-            _check_can_pass(context.keys())
+            _check_can_pass(context.keys(), self._variable)
         if self._local_only and not _from_loopback(scope, context):
             raise ClaudeProxyError(
                 "This server holds an upstream key and has no CLAUDE_PROXY_AUTH_KEY, so it "
@@ -140,13 +141,16 @@ def _check_once(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
             raise RequestError(f"The header {name.decode()} was sent twice.")
 
 
-def _check_can_pass(keys: list[str]) -> None:
-    """In passthrough mode: before anything is read from a client without a key."""
+def _check_can_pass(keys: list[str], variable: str) -> None:
+    """In passthrough mode: before anything is read from a client without a key.
+
+    `variable` is that of the server's key, which may be set instead.
+    """
     if not keys:
         raise ClaudeProxyError(
             "No key in the request. This server forwards each client's own key: send your "
             "upstream's key as x-api-key or Authorization: Bearer (for Claude Code: "
-            "ANTHROPIC_API_KEY), or set OPENAI_API_KEY on the server.",
+            f"ANTHROPIC_API_KEY), or set {variable} on the server.",
             status=401,
         )
     if not all(key.isascii() and key.isprintable() for key in keys):

@@ -33,6 +33,7 @@ from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import Notes
+from claude_proxy.server.passages import ANTHROPIC
 from claude_proxy.server.passed_errors import NotSpoken, check_status
 from claude_proxy.server.passed_requests import (
     MESSAGES_PATH,
@@ -302,7 +303,9 @@ async def models(
     wire = messages_wire(upstream, native, context, call, path, b"", stream=False, notes=notes)
     try:
         async with asyncio.timeout(_MODELS_SECONDS):
-            await reply(services, context, Pass(wire, {}, False, True), receive, send)
+            await reply(
+                services, context, Pass(wire, {}, False, True, passage=ANTHROPIC), receive, send
+            )
     except (UpstreamError, TimeoutError) as error:
         if context.status and isinstance(error, TimeoutError):
             raise ClientGone from None  # It does not read.

@@ -18,16 +18,17 @@ from claude_proxy.types import Json
 
 _STARTED = time.monotonic()
 
-# What usually helps, by the status that the upstream's answer maps to.
+# What usually helps, by the status that the upstream's answer maps to. `{key}` and `{url}` are
+# the variables of the upstream.
 _HINTS = {
     400: "The upstream refused the request: check CLAUDE_PROXY_SMALL_MODEL against its models.",
-    401: "The upstream refused the key: check OPENAI_API_KEY, or the key that you sent.",
+    401: "The upstream refused the key: check {key}, or the key that you sent.",
     402: "The upstream wants to be paid: check the account's credit.",
     403: "The upstream forbids this: check the key's rights, and the region.",
-    404: "Not found: check OPENAI_BASE_URL (most end in /v1) and CLAUDE_PROXY_SMALL_MODEL.",
+    404: "Not found: check {url} (most end in /v1) and CLAUDE_PROXY_SMALL_MODEL.",
     429: "The upstream limits the rate or the quota: wait, or check the account's limits.",
-    502: "The upstream could not be reached: check OPENAI_BASE_URL, and that the server runs.",
-    504: "The upstream did not answer in time: check OPENAI_BASE_URL, or the network.",
+    502: "The upstream could not be reached: check {url}, and that the server runs.",
+    504: "The upstream did not answer in time: check {url}, or the network.",
 }
 
 
@@ -76,6 +77,11 @@ async def livez(
     await send_json(send, 200, {**_state(services), "timestamp": timestamp})
 
 
+def _hint(services: Services, status: int) -> str:
+    hint = _HINTS.get(status, "See the server's log.")
+    return hint.format_map(services.settings.backing._asdict())
+
+
 async def test_connection(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
@@ -97,7 +103,7 @@ async def test_connection(
         report |= {
             "status": "error",
             "error": {"type": clean.type, "message": clean.message},
-            "hint": _HINTS.get(clean.status, "See the server's log."),
+            "hint": _hint(services, clean.status),
         }
         await send_json(send, clean.status, report, clean.headers)
         return

@@ -224,7 +224,7 @@ def build_rates(settings: Settings) -> Rates | None:
 
 def _shared_secret(settings: Settings) -> bytes:
     """The same in all workers: whoever reads the store finds neither keys nor addresses."""
-    key = settings.auth_key or settings.openai_api_key
+    key = settings.auth_key or settings.upstream_key
     text = key.get_secret_value() if key else ""
     return blake2b(text.encode(), person=b"claude-proxy").digest()
 

@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 from claude_proxy.codecs import anthropic_messages, openai_chat
 from claude_proxy.codecs.passing import MessagesTap, Usage, type_of, usage_of
 from claude_proxy.errors import ProtocolError, UpstreamError
-from claude_proxy.native import native_for
 
 _OVERFLOW = "prompt is too long"
 """By which Claude Code knows that it has to compact."""
@@ -68,9 +67,13 @@ def _check_message(raw: bytes, status: int) -> None:
         raise anthropic_messages.decode_error(status, raw)
 
 
+def _anthropics_refusal(status: int, body: bytes, url: str) -> Refusal:
+    return Refusal(anthropic_messages.decode_error(status, body))
+
+
 def _messages_refusal(status: int, body: bytes, url: str) -> Refusal:
-    """A prompt beyond the window is told in words that clients know. Anthropic's they do."""
-    told = native_for(url).claude or _OVERFLOW.encode() in body or not body.strip()
+    """A prompt beyond the window is told in words that clients know."""
+    told = _OVERFLOW.encode() in body or not body.strip()
     error = None if told else openai_chat.decode_error(status, body)
     if error is not None and error.message.startswith(_OVERFLOW):
         return Refusal(error, verbatim=False)
@@ -89,3 +92,6 @@ MESSAGES = Passage(
     header_names=_WAITING | {"request-id"},
     header_starts=("anthropic-", "x-ratelimit-"),
 )
+
+ANTHROPIC = MESSAGES._replace(refusal=_anthropics_refusal)
+"""Anthropic's own, whose words clients know."""

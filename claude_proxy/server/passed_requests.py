@@ -68,7 +68,11 @@ def messages_pass(
     stream = call.body.some("stream").get("stream") is True
     wire = messages_wire(upstream, native, context, call, path, body, stream=stream, notes=notes)
     headers = answer_headers(route, notes, context.facts)
-    return Pass(wire, headers, stream=stream, optional=optional, profile=route.profile)
+    return Pass(wire, headers, stream, optional, route.profile, _passage(native))
+
+
+def _passage(native: Native) -> Passage:
+    return passages.ANTHROPIC if native.claude else passages.MESSAGES
 
 
 def messages_wire(

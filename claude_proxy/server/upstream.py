@@ -12,20 +12,18 @@ from claude_proxy.native import (
     Choice,
     Dialect,
     dialect_for,
+    gateway_for,
     is_anthropics,
     messages_base,
     native_for,
     only_messages,
 )
 from claude_proxy.profiles import Profile
-from claude_proxy.settings import Settings
+from claude_proxy.settings import Settings, is_loopback
 from claude_proxy.settings.upstreams import DEFAULT
 
 if TYPE_CHECKING:
     from claude_proxy.server.context import Context
-
-VERSION = "2023-06-01"
-"""Anthropic's `anthropic-version`, for clients that name none."""
 
 _MAX_URLS = 64
 _MAX_FIELDS = 32
@@ -47,20 +45,26 @@ _FIXED_HEADERS = {
 def upstreams(settings: Settings) -> dict[str, "Upstream"]:
     """Every configured upstream by its name. Custom headers, which may be secrets, are the
     default one's alone."""
-    key = settings.openai_api_key if settings.fixed else None
+    key = settings.upstream_key if settings.fixed else None
     found = {
         DEFAULT: Upstream(
-            settings.openai_base_url,
+            settings.upstream_url,
             key.get_secret_value() if key else None,
             azure_version=settings.azure_api_version,
             custom_headers=settings.custom_headers,
-            choice=settings.upstream_dialect,
+            choice=settings.dialect,
+            gateway=settings.backing.anthropic,
+            version=settings.anthropic_version,
         )
     }
     for name, named in settings.upstreams.items():
         own = named.api_key.get_secret_value() if named.api_key else ""
         found[name] = Upstream(
-            named.base_url, own, azure_version=named.azure_api_version, choice=named.dialect
+            named.base_url,
+            own,
+            azure_version=named.azure_api_version,
+            choice=named.dialect,
+            version=settings.anthropic_version,
         )
     return found
 
@@ -70,7 +74,8 @@ class Upstream:
     out to be missing there.
 
     `key` is the server's own; None passes each client's key on, and "" sends none. `choice` is
-    the language that the user wants it to be asked in.
+    the language that the user wants it to be asked in; `gateway`: the user says that Anthropic's
+    API is there, whatever the host.
     """
 
     def __init__(
@@ -81,11 +86,16 @@ class Upstream:
         azure_version: str | None = None,
         custom_headers: Mapping[str, str] = MappingProxyType({}),
         choice: Choice = "auto",
+        gateway: bool = False,
+        version: str = "2023-06-01",
     ) -> None:
         self.base_url = _base(base_url)
-        self.native = native_for(self.base_url)
-        self.anthropics = is_anthropics(self.base_url)
-        """Whether it is Anthropic's own."""
+        self.native = gateway_for(self.base_url) if gateway else native_for(self.base_url)
+        host = urlsplit(self.base_url).hostname or ""
+        self.anthropics = is_anthropics(self.base_url, gateway=gateway, local=is_loopback(host))
+        """Whether it is Anthropic's own, so that a client's Anthropic credential may go there."""
+        self.version = version
+        """Anthropic's `anthropic-version`, for clients that name none."""
         self.only_messages = only_messages(choice, self.base_url)
         self.may_pass = choice != "chat" and (self.only_messages or bool(self.native.prefer))
         """Whether any of its models may be asked in Messages."""
@@ -94,7 +104,6 @@ class Upstream:
         self.without_counts = not self.native.counts
         """The same for token counts."""
         self._choice = choice
-        host = urlsplit(self.base_url).hostname or ""
         self._has_responses = host == _OPENAI or host.endswith(_AZURE)
         self._azure_version = azure_version
         self._takes_api_key = azure_version is not None or host.endswith(_AZURES)
@@ -166,7 +175,7 @@ class Upstream:
 
     def models(self, *, key: str) -> WireRequest:
         if self.only_messages:
-            named = {"anthropic-version": VERSION, **self.native_key(key)}
+            named = {"anthropic-version": self.version, **self.native_key(key)}
             headers = {"accept": "application/json", **named}
             return self.messages("/v1/models", b"", headers, query="limit=1000")
         path = "/openai/models" if self._needs_deployment() else "/models"
@@ -218,9 +227,9 @@ class Upstream:
         usable = [key for key in client_keys if self.may_get(key) and not foreign]
         if not usable:
             raise ClaudeProxyError(
-                "This is an Anthropic credential, and the upstream is not Anthropic, so it was "
-                "not forwarded. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) on the client "
-                "to your upstream's key, or OPENAI_API_KEY on the server.",
+                "This is an Anthropic credential, and the upstream is not Anthropic over TLS, so "
+                "it was not forwarded. Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN) on the "
+                "client to your upstream's key, or a key of the server's own.",
                 status=401,
             )
         return usable[0]

@@ -12,7 +12,7 @@ from claude_proxy.server.body import Call
 from claude_proxy.server.passages import Passage
 from claude_proxy.server.reading import is_json
 from claude_proxy.server.redact import Redactor
-from claude_proxy.server.upstream import VERSION, Upstream
+from claude_proxy.server.upstream import Upstream
 
 _KEPT_BACK = frozenset({"anthropic-dangerous-direct-browser-access"})
 _MAX_PASSED, _MAX_PASSED_VALUE = 64, 1024
@@ -38,7 +38,7 @@ def anthropic_headers(
     if native.drop_betas and "anthropic-beta" in found:
         betas = kept_betas(found.pop("anthropic-beta"), native, on_drop)
         found |= {"anthropic-beta": betas} if betas else {}
-    return {"anthropic-version": VERSION, **found}
+    return {"anthropic-version": upstream.version, **found}
 
 
 def passed_query(raw: bytes, upstream: Upstream, on_drop: OnDrop) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from claude_proxy.settings.backings import BACKINGS
 from claude_proxy.settings.fields import SettingsError, Var
 from claude_proxy.settings.model import Settings, is_loopback, variables
 from claude_proxy.settings.profiles import tables
@@ -191,5 +192,18 @@ def _ineffective(settings: Settings) -> Iterator[str]:
             "CLAUDE_PROXY_TOKEN_COUNTING is tiktoken, which is not installed: tokens are "
             "estimated. Install the extra `tokens`."
         )
-    if settings.mode == "passthrough" and settings.openai_api_key is not None:
-        yield "OPENAI_API_KEY is ignored: CLAUDE_PROXY_MODE is passthrough."
+    if settings.mode == "passthrough" and settings.upstream_key is not None:
+        yield f"{settings.backing.key} is ignored: CLAUDE_PROXY_MODE is passthrough."
+    yield from _of_other_backings(settings)
+
+
+def _of_other_backings(settings: Settings) -> Iterator[str]:
+    """Addresses that are not the upstream's. Keys of others may be there for other programs."""
+    for other in BACKINGS.values():
+        name = other.url.lower()
+        usual = Settings.model_fields[name].default
+        if other.url != settings.backing.url and getattr(settings, name) != usual:
+            yield (
+                f"{other.url} has no effect: CLAUDE_PROXY_BACKEND is {settings.backend}, whose "
+                f"address is {settings.backing.url}."
+            )

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from claude_proxy.settings import anthropic, limits, parse, pdfs, prompts
 from claude_proxy.settings import learning as lessons
-from claude_proxy.settings import limits, parse, pdfs, prompts
 from claude_proxy.settings import profiles as own
+from claude_proxy.settings.backings import Kind
 from claude_proxy.settings.fields import COUNT, Count, Key, Names, Text, Var
 from claude_proxy.settings.upstreams import NamedUpstream, Spoken, names, tables
 
@@ -28,7 +29,7 @@ class UpstreamSettings(BaseModel):
         Var(
             "CLAUDE_PROXY_MODE",
             "Whose key goes upstream: `fixed` the server's, `passthrough` each client's; "
-            "`auto` is `fixed` when OPENAI_API_KEY is set.",
+            "`auto` is `fixed` when the upstream's key is set.",
             "auto, fixed or passthrough",
         ),
     ] = "auto"
@@ -42,23 +43,18 @@ class UpstreamSettings(BaseModel):
         Var("OPENAI_BASE_URL", "Address of the OpenAI-compatible API.", private=True),
     ] = "https://api.openai.com/v1"
     backend: Annotated[
-        Literal["openai", "anthropic", "claude-cli"],
+        Kind,
         BeforeValidator(parse.lower),
         Var(
             "CLAUDE_PROXY_BACKEND",
-            "Kind of the default upstream. This version serves `openai`.",
-            "openai (anthropic and claude-cli are reserved names)",
+            "Kind of the default upstream: `openai` an OpenAI-compatible or any other API at "
+            "OPENAI_BASE_URL, `anthropic` Anthropic's own.",
+            "openai or anthropic (claude-cli is a reserved name)",
         ),
     ] = "openai"
-    anthropic_api_key: Annotated[
-        Key | None,
-        Var(
-            "ANTHROPIC_API_KEY",
-            "Key of the Anthropic upstream; not used by the `openai` backend and never a check "
-            "of clients.",
-            private=True,
-        ),
-    ] = None
+    anthropic_api_key: anthropic.ApiKey = None
+    anthropic_forward_url: anthropic.ForwardUrl = "https://api.anthropic.com"
+    anthropic_version: anthropic.Version = "2023-06-01"
     azure_api_version: Annotated[
         Text | None,
         Var(

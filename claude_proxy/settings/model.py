@@ -9,12 +9,13 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from claude_proxy.native import native_for
+from claude_proxy.native import Choice, native_for
 from claude_proxy.own_profiles import ProfileFinder
 from claude_proxy.routing import CLAUDE, Fallback, ModelMap
 from claude_proxy.settings import counting, guards, parse, rates, timeouts
+from claude_proxy.settings.backings import BACKINGS, Backing
 from claude_proxy.settings.base import UpstreamSettings
 from claude_proxy.settings.fields import (
     COUNT,
@@ -202,13 +203,19 @@ class Settings(UpstreamSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.mode == "fixed" and self.openai_api_key is None:
+        if self.backend not in BACKINGS:
             raise SettingsError(
-                "CLAUDE_PROXY_MODE is fixed, but there is no key: set OPENAI_API_KEY."
+                f"CLAUDE_PROXY_BACKEND is {self.backend}: this version serves only "
+                f"{' and '.join(BACKINGS)}."
             )
-        if self.backend != "openai":
+        if self.mode == "fixed" and self.upstream_key is None:
             raise SettingsError(
-                f"CLAUDE_PROXY_BACKEND is {self.backend}: this version serves only openai."
+                f"CLAUDE_PROXY_MODE is fixed, but there is no key: set {self.backing.key}."
+            )
+        if self.backing.dialect and self.upstream_dialect not in ("auto", self.backing.dialect):
+            raise SettingsError(
+                f"CLAUDE_PROXY_UPSTREAM_DIALECT is {self.upstream_dialect}, but "
+                f"CLAUDE_PROXY_BACKEND is {self.backend}, which speaks {self.backing.dialect}."
             )
         self.fallback_list()
         self.profile_finder()
@@ -217,7 +224,29 @@ class Settings(UpstreamSettings):
     @property
     def fixed(self) -> bool:
         """Whether the server's own key goes upstream, else each client's."""
-        return self.openai_api_key is not None and self.mode != "passthrough"
+        return self.upstream_key is not None and self.mode != "passthrough"
+
+    @property
+    def backing(self) -> Backing:
+        """What the kind of the default upstream says."""
+        return BACKINGS[self.backend]
+
+    @property
+    def upstream_url(self) -> str:
+        """The default upstream's address."""
+        url: str = getattr(self, self.backing.url.lower())
+        return url
+
+    @property
+    def upstream_key(self) -> SecretStr | None:
+        """The server's key for the default upstream."""
+        key: SecretStr | None = getattr(self, self.backing.key.lower())
+        return key
+
+    @property
+    def dialect(self) -> Choice:
+        """The language that the user wants the default upstream to be asked in."""
+        return self.backing.dialect or self.upstream_dialect
 
     @property
     def idle(self) -> float:
@@ -237,7 +266,7 @@ class Settings(UpstreamSettings):
         big, middle, small = self.big_model, self.middle_model or self.big_model, self.small_model
         given = self.model_fields_set
         unset: set[str] = set()
-        if native_for(self.openai_base_url).claude:
+        if self.backing.anthropic or native_for(self.upstream_url).claude:
             # Claude's own names are right there, and the defaults are models of somebody else.
             if "big_model" not in given:
                 big = CLAUDE["BIG"]
@@ -286,7 +315,7 @@ class Settings(UpstreamSettings):
             return self.host, "as set; the proxy in front is trusted to check clients"
         raise SettingsError(
             f"CLAUDE_PROXY_HOST is {self.host}, so anybody who reaches it could use your "
-            "OPENAI_API_KEY. Set CLAUDE_PROXY_AUTH_KEY (clients must show it), or "
+            f"{self.backing.key}. Set CLAUDE_PROXY_AUTH_KEY (clients must show it), or "
             "CLAUDE_PROXY_HOST=127.0.0.1, or CLAUDE_PROXY_TRUST_PROXY=true if a proxy in front "
             "checks the clients."
         )

@@ -70,7 +70,7 @@ def _check_url(scheme: str, host: str | None, netloc: str) -> None:
     if scheme.lower() not in ("http", "https") or not host:
         raise ValueError(_NOT_AN_ADDRESS)
     if "@" in netloc:
-        raise ValueError("must not hold a user name or password; keys go to OPENAI_API_KEY")
+        raise ValueError("must not hold a user name or password; keys have variables of their own")
     port = netloc.rpartition("]")[2].partition(":")[2]
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError("has a port that is not a number from 1 to 65535")

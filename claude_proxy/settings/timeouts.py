@@ -19,6 +19,7 @@ FirstByteTimeout = Annotated[
         "CLAUDE_PROXY_FIRST_BYTE_TIMEOUT",
         "Seconds until the upstream's first byte, where that is not CLAUDE_PROXY_REQUEST_TIMEOUT.",
         POSITIVE_SECONDS,
+        aliases=("ANTHROPIC_RESPONSE_HEADER_TIMEOUT",),
     ),
 ]
 IdleTimeout = Annotated[

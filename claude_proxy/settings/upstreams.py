@@ -68,7 +68,7 @@ def fallbacks(
     if not fixed and any(each.upstream != DEFAULT for each in found):
         raise SettingsError(
             "CLAUDE_PROXY_FALLBACKS names another upstream, but in passthrough mode each client's "
-            "key belongs to the default one: set OPENAI_API_KEY, or name models only."
+            "key belongs to the default one: set a key of the server's for it, or name models only."
         )
     return found
 

@@ -38,6 +38,20 @@ SAID = [
         {"OPENAI_API_KEY": "k", "CLAUDE_PROXY_AUTH_KEY": "secret"},
         "export ANTHROPIC_API_KEY='<CLAUDE_PROXY_AUTH_KEY>'",
     ),
+    ({"CLAUDE_PROXY_BACKEND": "anthropic"}, "(auto: ANTHROPIC_API_KEY is not set)"),
+    (
+        {"CLAUDE_PROXY_BACKEND": "anthropic"},
+        "(Messages, without translation: https://api.anthropic.com/v1/messages)",
+    ),
+    (
+        {"CLAUDE_PROXY_BACKEND": "anthropic", "SMALL_MODEL": "claude-x"},
+        "models    opus -> itself, sonnet -> itself, haiku -> claude-x",
+    ),
+    ({"CLAUDE_PROXY_BACKEND": "anthropic"}, "(its login or key at Anthropic is passed on)"),
+    (
+        {"CLAUDE_PROXY_BACKEND": "anthropic", "ANTHROPIC_API_KEY": "k"},
+        "export ANTHROPIC_API_KEY=anything",
+    ),
     ({"CLAUDE_PROXY_PROT": "1"}, "Warning: CLAUDE_PROXY_PROT"),
 ]
 

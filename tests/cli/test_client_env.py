@@ -6,11 +6,11 @@ import subprocess
 import pytest
 
 from claude_proxy.cli.client_env import (
-    REMOVED,
     SHELLS,
     child_environment,
     connection,
     limits,
+    removed,
     script,
 )
 from claude_proxy.settings import Settings
@@ -68,11 +68,13 @@ def test_limits(why: str, fields: dict[str, object], expected: tuple[str | None,
 
 
 def test_the_child_keeps_the_rest_of_the_environment() -> None:
-    given = {"PATH": "/bin", **dict.fromkeys(REMOVED, "x"), "ANTHROPIC_BASE_URL": "http://other"}
-    values = child_environment(given, settings(), URL, "t")
+    fixed = settings(openai_api_key="k")
+    gone = removed(fixed)
+    given = {"PATH": "/bin", **dict.fromkeys(gone, "x"), "ANTHROPIC_BASE_URL": "http://other"}
+    values = child_environment(given, fixed, URL, "t")
     assert values["PATH"] == "/bin"
     assert values["ANTHROPIC_BASE_URL"] == URL
-    assert not set(REMOVED) & set(values)
+    assert len(gone) == 5 and not set(gone) & set(values)
     assert given["ANTHROPIC_BASE_URL"] == "http://other"
 
 
@@ -121,4 +123,38 @@ def test_a_real_shell_reads_the_same_value() -> None:
 def test_claudes_own_limits_are_the_clients_to_know() -> None:
     own = settings(openai_base_url="https://api.anthropic.com")
     assert limits(own) == {}
-    assert connection(own, "http://x", None)["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "claude-opus-5-5"
+
+
+OWN = [
+    {"openai_base_url": "https://api.anthropic.com"},
+    {"backend": "anthropic"},
+    {"backend": "anthropic", "anthropic_forward_url": "http://gateway:4000"},
+]
+
+
+@pytest.mark.parametrize("fields", OWN)
+def test_the_client_chooses_among_claudes_own_models(fields: dict[str, object]) -> None:
+    assert connection(settings(**fields), URL, None) == {"ANTHROPIC_BASE_URL": URL}
+    set_too = connection(settings(**fields, small_model="claude-x"), URL, None)
+    assert set_too["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "claude-x"
+    assert "ANTHROPIC_DEFAULT_OPUS_MODEL" not in set_too
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"openai_api_key": "k"}, set()),
+        ({}, {"ANTHROPIC_API_KEY"}),
+        ({"backend": "anthropic", "anthropic_api_key": "k"}, set()),
+        ({"backend": "anthropic"}, {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"}),
+    ],
+)
+def test_a_credential_stays_where_it_is_for_the_upstream(
+    fields: dict[str, object], kept: set[str]
+) -> None:
+    given = {
+        "ANTHROPIC_API_KEY": "x",
+        "CLAUDE_CODE_OAUTH_TOKEN": "y",
+        "CLAUDE_CODE_USE_VERTEX": "1",
+    }
+    assert kept == set(child_environment(given, settings(**fields), URL, None)) & set(given)

@@ -199,6 +199,16 @@ def test_run_without_a_key_is_status_2(environ: dict[str, str], tmp_path: Path) 
 
 
 @posix
+def test_run_leaves_a_login_at_anthropic_to_the_client(environ: dict[str, str]) -> None:
+    script = (
+        'import os; print(*(n for n in sorted(os.environ) if n.startswith(("ANTH", "CLAUDE_C"))))'
+    )
+    given = {**environ, "CLAUDE_PROXY_BACKEND": "anthropic", "CLAUDE_CODE_OAUTH_TOKEN": "t"}
+    done = run(given, "run", sys.executable, "-c", script)
+    assert done.stdout == "ANTHROPIC_BASE_URL CLAUDE_CODE_OAUTH_TOKEN\n"
+
+
+@posix
 @pytest.mark.parametrize("mode", ["fixed", "passthrough"])
 def test_run_needs_no_mode(environ: dict[str, str], mode: str) -> None:
     done = run({**environ, "CLAUDE_PROXY_MODE": mode}, "run", "--base-url", NOWHERE, "true")

@@ -49,6 +49,11 @@ def talk(api, method="POST", path="/v1/messages", body=BODY, headers=None, **env
     return asyncio.run(one())
 
 
+def talk_to(gateway, api, **more):
+    known = {"CLAUDE_PROXY_BACKEND": "anthropic", "OPENAI_BASE_URL": "", **more}
+    return talk(api, **{"ANTHROPIC_FORWARD_URL": gateway, **known})
+
+
 def sent(api):
     request = api.requests[-1]
     return {n: request.headers[n] for n in ("x-api-key", "authorization") if n in request.headers}
@@ -205,6 +210,51 @@ def test_an_open_turn_that_loses_its_thinking_goes_on_without(api):
     second = json.loads(api.requests[-1].content)
     assert second["thinking"] == {"type": "disabled"}
     assert second["messages"][1]["content"] == [call]
+
+
+GATEWAYS = ["https://gw.example/base", "http://127.0.0.1:4000", ""]
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_a_login_goes_to_the_gateway_that_the_user_named(api, gateway):
+    login = {"authorization": "Bearer sk-ant-oat01-x", "anthropic-beta": "oauth-2025-04-20"}
+    assert talk_to(gateway, api, headers=login).status_code == 200
+    assert sent(api) == {"authorization": "Bearer sk-ant-oat01-x"}
+    base = gateway or "https://api.anthropic.com"
+    assert str(api.requests[-1].url) == f"{base}/v1/messages"
+
+
+@pytest.mark.parametrize("gateway", ["http://gw.example", "https://openrouter.ai/api"])
+def test_a_login_does_not_go_in_the_clear_or_to_strangers(api, gateway):
+    login = {"authorization": "Bearer sk-ant-oat01-x"}
+    assert talk_to(gateway, api, headers=login).status_code == 401
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("gateway", [*GATEWAYS, "http://gw.example"])
+def test_the_servers_anthropic_key_is_its_own_variable(api, gateway):
+    headers = {"x-api-key": "client", "authorization": "Bearer client"}
+    talk_to(gateway, api, headers=headers, ANTHROPIC_API_KEY=OWN, OPENAI_API_KEY="sk-other")
+    assert sent(api) == {"x-api-key": OWN}
+
+
+def test_without_a_key_the_client_is_told_of_anthropics(api):
+    reply = talk_to("", api)
+    assert reply.status_code == 401 and "or set ANTHROPIC_API_KEY" in reply.text
+
+
+def test_the_version_of_clients_that_name_none_can_be_set(api):
+    talk_to("", api, ANTHROPIC_API_KEY=OWN, ANTHROPIC_VERSION="2026-10-21")
+    assert api.requests[-1].headers["anthropic-version"] == "2026-10-21"
+    talk_to("", api, headers=VERSION, ANTHROPIC_API_KEY=OWN, ANTHROPIC_VERSION="2026-10-21")
+    assert api.requests[-1].headers["anthropic-version"] == "2023-06-01"
+
+
+def test_a_gateways_overflow_keeps_its_own_words(api):
+    said = b'{"type":"error","error":{"type":"invalid_request_error","message":"context length"}}'
+    api.answer = httpx.Response(400, content=said, headers=JSON)
+    reply = talk_to("https://gw.example", api, ANTHROPIC_API_KEY=OWN)
+    assert (reply.status_code, reply.content) == (400, said)
 
 
 LIST = b'{ "data": [{"id":"claude-opus-5-5","type":"model","new":1}], "has_more": false }'

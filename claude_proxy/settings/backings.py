@@ -1,0 +1,27 @@
+"""The kinds of default upstream: where each has its address and its key."""
+
+from typing import Literal, NamedTuple
+
+from claude_proxy.native import Choice
+
+Kind = Literal["openai", "anthropic", "claude-cli"]
+
+
+class Backing(NamedTuple):
+    """Variables by their names; the fields of `Settings` are the same in lower case."""
+
+    url: str
+    key: str
+    dialect: Choice | None = None
+    """The language that it speaks; None: as `CLAUDE_PROXY_UPSTREAM_DIALECT` says."""
+    anthropic: bool = False
+    """Whether it is Anthropic's API whatever its host, so that Claude's names are its own."""
+
+
+BACKINGS: dict[str, Backing] = {
+    "openai": Backing("OPENAI_BASE_URL", "OPENAI_API_KEY"),
+    "anthropic": Backing(
+        "ANTHROPIC_FORWARD_URL", "ANTHROPIC_API_KEY", dialect="messages", anthropic=True
+    ),
+}
+"""By `CLAUDE_PROXY_BACKEND`."""
