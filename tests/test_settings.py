@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from claude_proxy import routing
 from claude_proxy.settings import Settings, SettingsError, is_loopback, load_settings, variables
 from claude_proxy.settings.rates import parse_rate
 
@@ -42,6 +43,7 @@ VALUES = [
         "models",
         {"claude-*": "qwen3:8b", "x": "y"},
     ),
+    ("aliases", "CLAUDE_PROXY_MODEL_ALIASES", "gpt-*:opus", "model_aliases", {"gpt-*": "opus"}),
     ("a map as JSON", "CLAUDE_PROXY_MODELS", '{"a:b": "c"}', "models", {"a:b": "c"}),
     ("no slash at the end", "OPENAI_BASE_URL", "http://h/v1/", "openai_base_url", "http://h/v1"),
     (
@@ -335,6 +337,13 @@ def test_the_model_map_is_what_routing_needs() -> None:
     models = settings.model_map()
     assert (models.big, models.middle, models.small) == ("b", "b", "gpt-4o-mini")
     assert (models.globs, models.reject_unknown) == ((("x", "y"),), True)
+
+
+def test_openai_s_names_have_aliases_where_the_upstream_is_claude() -> None:
+    own = {"CLAUDE_PROXY_MODEL_ALIASES": "gpt-5*:haiku"}
+    there = load(OPENAI_BASE_URL="https://api.anthropic.com/v1", **own).model_map()
+    assert there.aliases == (("gpt-5*", "haiku"), *routing.ALIASES)
+    assert load(**own).model_map().aliases == (("gpt-5*", "haiku"),)
 
 
 WARNINGS = [

@@ -1,5 +1,5 @@
 """The model that a name means: the user's own map, a model the user has configured, Claude's
-tiers, unchanged, in this order.
+tiers, an alias, unchanged, in this order.
 """
 
 import re
@@ -14,6 +14,21 @@ TIERS = {"opus": "BIG", "sonnet": "MIDDLE", "haiku": "SMALL"}
 CLAUDE = {"BIG": "claude-opus-5-5", "MIDDLE": "claude-sonnet-5-5", "SMALL": "claude-haiku-5-5"}
 """A name of Claude's own in each tier."""
 
+ALIASES: tuple[tuple[str, str], ...] = (
+    ("gpt-3.5*", "haiku"),
+    ("*-nano*", "haiku"),
+    ("gpt-*-mini*", "haiku"),
+    ("o[1-9]*-mini*", "sonnet"),
+    ("gpt-5*", "opus"),
+    ("o[1-9]*", "opus"),
+    ("gpt-*", "sonnet"),
+    ("chatgpt-*", "sonnet"),
+    ("codex-*", "sonnet"),
+    ("text-davinci-*", "haiku"),
+)
+"""OpenAI's names, as its clients have them built in, and the word of the tier of their size. They
+count where nobody but Claude could answer."""
+
 # Claude as its resellers write it: `anthropic/claude-…` (OpenRouter), `us.anthropic.claude-…`
 # (Bedrock), `vertex_ai/claude-…`. Other owners' models with the word in their name are not
 # Claude: `somebody/claude-distill` stays what it is.
@@ -21,6 +36,7 @@ _CLAUDE = re.compile(
     r"(?:(?:anthropic|bedrock|claude-code-cli|openrouter|vertex(?:_ai)?)/)*"
     r"(?:(?:[a-z]+(?:-[a-z]+)?\.)?anthropic\.)?claude"
 )
+_ALIAS_OWNER = "openai/"
 _LONG_CONTEXT = "[1m]"
 _TOLD_NAME = 200
 
@@ -37,6 +53,9 @@ class ModelMap:
     unset: frozenset[str] = frozenset()
     """Tiers that stay what they are: Claude's names are the upstream's own, and the user set no
     other model."""
+
+    aliases: tuple[tuple[str, str], ...] = ()
+    """(glob, tier's word or model) pairs for names that would else be unknown."""
 
     def tier(self, name: str) -> str:
         return {"BIG": self.big, "MIDDLE": self.middle, "SMALL": self.small}[name]
@@ -56,8 +75,12 @@ def by_name(name: str, models: ModelMap) -> tuple[str, str]:
     """
     name = _without_mark(name)
     return (
-        _mapped(name, models) or _configured(name, models) or _tiered(name, models)
-    ) or _unknown(name, models)
+        _mapped(name, models)
+        or _configured(name, models)
+        or _tiered(name, models)
+        or _aliased(name, models)
+        or _unknown(name, models)
+    )
 
 
 def _without_mark(name: str) -> str:
@@ -95,6 +118,15 @@ def _tiered(name: str, models: ModelMap) -> tuple[str, str] | None:
     if tier in models.unset:
         return name, "unchanged"
     return models.tier(tier), f"{word or 'claude'} to {tier}"
+
+
+def _aliased(name: str, models: ModelMap) -> tuple[str, str] | None:
+    bare = name.lower().removeprefix(_ALIAS_OWNER)
+    for glob, meant in models.aliases:
+        if fnmatchcase(bare, glob.lower()):
+            model = models.tier(TIERS[meant.lower()]) if meant.lower() in TIERS else meant
+            return model, f'alias "{glob}" to {TIERS.get(meant.lower(), meant)}'
+    return None
 
 
 def _unknown(name: str, models: ModelMap) -> tuple[str, str]:

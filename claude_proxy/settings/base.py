@@ -120,6 +120,17 @@ class UpstreamSettings(BaseModel):
             "pairs like glob:model,glob:model or a JSON object of strings",
         ),
     ] = Field(default_factory=dict)
+    model_aliases: Annotated[
+        dict[str, Text],
+        BeforeValidator(parse.mapping),
+        Var(
+            "CLAUDE_PROXY_MODEL_ALIASES",
+            "Names of other vendors' models and what is meant by them: `glob:tier` with opus, "
+            "sonnet or haiku, or `glob:model`; where the upstream is Claude, OpenAI's names have "
+            "aliases already.",
+            "pairs like gpt-5*:opus,gpt-*:sonnet or a JSON object of strings",
+        ),
+    ] = Field(default_factory=dict)
     unknown_model: Annotated[
         Literal["pass", "reject"],
         BeforeValidator(parse.lower),

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from claude_proxy.native import Choice, native_for
 from claude_proxy.own_profiles import ProfileFinder
-from claude_proxy.routing import CLAUDE, Fallback, ModelMap
+from claude_proxy.routing import ALIASES, CLAUDE, Fallback, ModelMap
 from claude_proxy.settings import counting, guards, parse, rates, timeouts
 from claude_proxy.settings.backings import BACKINGS, Backing
 from claude_proxy.settings.base import UpstreamSettings
@@ -266,8 +266,10 @@ class Settings(UpstreamSettings):
         big, middle, small = self.big_model, self.middle_model or self.big_model, self.small_model
         given = self.model_fields_set
         unset: set[str] = set()
+        aliases = tuple(self.model_aliases.items())
         if self.backing.anthropic or native_for(self.upstream_url).claude:
             # Claude's own names are right there, and the defaults are models of somebody else.
+            aliases += ALIASES
             if "big_model" not in given:
                 big = CLAUDE["BIG"]
                 unset.add("BIG")
@@ -284,6 +286,7 @@ class Settings(UpstreamSettings):
             globs=tuple(self.models.items()),
             reject_unknown=self.unknown_model == "reject",
             unset=frozenset(unset),
+            aliases=aliases,
         )
 
     def fallback_list(self) -> tuple[Fallback, ...]:

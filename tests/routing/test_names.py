@@ -5,7 +5,7 @@ import pytest
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import GENERIC, profile_for
-from claude_proxy.routing import Fallback, ModelMap, Route, fall_back, route
+from claude_proxy.routing import ALIASES, Fallback, ModelMap, Route, fall_back, route
 
 BASE_URL = "https://api.openai.com/v1"
 MODELS = ModelMap("big-1", "middle-1", "small-1")
@@ -150,3 +150,38 @@ def test_tiers_that_are_not_set_stay_what_they_are() -> None:
     assert list(found.values()) == ["big-1", "claude-sonnet-9", "Claude-Haiku-9", "claude-h"] + [
         "claude-s"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("gpt-5", "big"),
+        ("gpt-5.4-mini", "small"),
+        ("gpt-5-nano", "small"),
+        ("openai/gpt-4o", "middle"),
+        ("GPT-4o-mini", "small"),
+        ("gpt-4.1-2025-04-14", "middle"),
+        ("gpt-3.5-turbo", "small"),
+        ("o3", "big"),
+        ("o4-mini", "middle"),
+        ("chatgpt-4o-latest", "middle"),
+        ("llama-3", "llama-3"),
+    ],
+)
+def test_openai_s_names_mean_the_tier_of_their_size(name: str, model: str) -> None:
+    models = ModelMap("big", "middle", "small", aliases=ALIASES)
+    assert route(Peek(name, stream=False), models, base_url=BASE_URL).model == model
+
+
+def test_an_alias_means_a_tier_or_a_model_and_the_first_one_counts() -> None:
+    models = ModelMap("b", "m", "s", aliases=(("gpt-9*", "Opus"), ("gpt-*", "qwen3:8b")))
+    found = [route(Peek(n, stream=False), models, base_url=BASE_URL) for n in ("gpt-9", "gpt-4")]
+    assert [each.model for each in found] == ["b", "qwen3:8b"]
+    assert [each.reason for each in found] == ['alias "gpt-9*" to BIG', 'alias "gpt-*" to qwen3:8b']
+
+
+def test_what_is_configured_is_no_alias() -> None:
+    models = ModelMap("gpt-4o", "m", "s", (("gpt-5*", "mine"),), aliases=ALIASES)
+    names = ("gpt-4o", "gpt-5.4")
+    found = [route(Peek(name, stream=False), models, base_url=BASE_URL).model for name in names]
+    assert found == ["gpt-4o", "mine"]
