@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from claude_proxy.types.anthropic import (
     BlockDelta,
+    Citation,
     ContentBlock,
     ErrorType,
     StopReason,
@@ -149,7 +150,7 @@ class BlockWriter:
 
     def tool_json(self, text: str) -> list[StreamEvent]:
         """More of the open call's input; nothing when no call is open."""
-        if self._open != "tool_use":
+        if self._open != "tool_use" and self._open != "server_tool_use":
             return []
         return [
             {
@@ -158,6 +159,23 @@ class BlockWriter:
                 "delta": {"type": "input_json_delta", "partial_json": text},
             }
         ]
+
+    def citation(self, citation: Citation) -> list[StreamEvent]:
+        """What the open text rests on; nothing when no text is open."""
+        if self._open != "text":
+            return []
+        return self._delta({"type": "citations_delta", "citation": citation})
+
+    def whole(self, block: ContentBlock) -> list[StreamEvent]:
+        """A block that comes all at once."""
+        return [*self.begin(block), *self.stop()]
+
+    def more(self, delta: BlockDelta) -> list[StreamEvent]:
+        """A delta of another answer's block, which `begin` has opened here again."""
+        if self._open is None:
+            return []
+        self._signed = self._signed or delta["type"] == "signature_delta"
+        return self._delta(delta)
 
     def stop(self) -> list[StreamEvent]:
         """Closes the open block, if any."""

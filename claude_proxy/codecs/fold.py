@@ -11,10 +11,12 @@ from claude_proxy.codecs.jsonio import dumps, dumps_text, loads
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import (
     BlockDelta,
+    Citation,
     ContentBlock,
     ErrorBody,
     Message,
     StreamEvent,
+    TextBlock,
     Usage,
 )
 
@@ -69,12 +71,13 @@ def _loads_python(text: str) -> Any:
 class _Block:
     """One content block while its deltas come in. Mutable."""
 
-    __slots__ = ("_json", "_signature", "_start", "_text")
+    __slots__ = ("_cited", "_json", "_signature", "_start", "_text")
 
     def __init__(self, start: ContentBlock) -> None:
         self._start = start
         self._text: list[str] = []
         self._json: list[str] = []
+        self._cited: list[Citation] = []
         self._signature = ""
 
     def add(self, delta: BlockDelta) -> None:
@@ -86,20 +89,29 @@ class _Block:
             self._json.append(delta["partial_json"])
         elif delta["type"] == "signature_delta":
             self._signature = delta["signature"]
+        elif delta["type"] == "citations_delta":
+            self._cited.append(delta["citation"])
 
     def block(self) -> ContentBlock:
         start = self._start
         if start["type"] == "text":
-            return {**start, "text": start["text"] + "".join(self._text)}
+            said: TextBlock = {**start, "text": start["text"] + "".join(self._text)}
+            if self._cited:
+                said["citations"] = [*start.get("citations", ()), *self._cited]
+            return said
         if start["type"] == "thinking":
             return {
                 **start,
                 "thinking": start["thinking"] + "".join(self._text),
                 "signature": self._signature or start["signature"],
             }
-        if self._json:
-            return {**start, "input": parse_input("".join(self._json))}
-        return start
+        if not self._json or start["type"] == "web_search_tool_result":
+            return start
+        given = parse_input("".join(self._json))
+        # The same line twice: mypy needs to know which of the two it is.
+        if start["type"] == "tool_use":
+            return {**start, "input": given}
+        return {**start, "input": given}
 
 
 class MessageFold:
@@ -137,6 +149,11 @@ class MessageFold:
             self.error = event["error"]
 
     @property
+    def last(self) -> ContentBlock | None:
+        """The block that was begun last, as far as it has come."""
+        return next((block.block() for block in reversed(self._blocks.values())), None)
+
+    @property
     def message(self) -> Message:
         """What has come so far; an empty message with an empty id before `message_start`."""
         start = self._start
@@ -164,17 +181,26 @@ def unfold(message: Message) -> list[StreamEvent]:
 
 def _unfold_block(writer: BlockWriter, block: ContentBlock) -> list[StreamEvent]:
     if block["type"] == "text":
-        events = writer.begin({**block, "text": ""})
-        return events + (writer.text(block["text"]) if block["text"] else [])
+        cited = block.get("citations", ())
+        events = writer.begin(
+            {**block, "text": "", "citations": []} if cited else {**block, "text": ""}
+        )
+        events += writer.text(block["text"]) if block["text"] else []
+        return events + [event for each in cited for event in writer.citation(each)]
     if block["type"] == "thinking":
         events = writer.begin({**block, "thinking": "", "signature": ""})
         events += writer.thinking(block["thinking"]) if block["thinking"] else []
         return events + writer.signature(block["signature"])
     if block["type"] == "tool_use":
-        events = writer.begin({**block, "input": {}})
-        return events + (writer.tool_json(dumps_text(block["input"])) if block["input"] else [])
+        return _unfold_call(writer, {**block, "input": {}}, block["input"])
+    if block["type"] == "server_tool_use":
+        return _unfold_call(writer, {**block, "input": {}}, block["input"])
     # A kind that is newer than this code travels whole in its start event.
     return writer.begin(block)
+
+
+def _unfold_call(writer: BlockWriter, call: ContentBlock, given: Json) -> list[StreamEvent]:
+    return writer.begin(call) + (writer.tool_json(dumps_text(given)) if given else [])
 
 
 def _merge(usage: Usage, later: Usage) -> Usage:

@@ -60,9 +60,20 @@ class MessagesRequest(TypedDict):
     output_format: NotRequired[Json]
 
 
+class Citation(TypedDict):
+    """Which page of the web a text rests on."""
+
+    type: Literal["web_search_result_location"]
+    cited_text: str
+    url: str
+    title: str | None
+    encrypted_index: str
+
+
 class TextBlock(TypedDict):
     type: Literal["text"]
     text: str
+    citations: NotRequired[list[Citation]]
 
 
 class ThinkingBlock(TypedDict):
@@ -78,11 +89,34 @@ class ToolUseBlock(TypedDict):
     input: Json
 
 
-ContentBlock = TextBlock | ThinkingBlock | ToolUseBlock
+class ServerToolUseBlock(TypedDict):
+    """A call of a tool that the client does not run."""
+
+    type: Literal["server_tool_use"]
+    id: str
+    name: str
+    input: Json
+
+
+class WebSearchToolResultBlock(TypedDict):
+    type: Literal["web_search_tool_result"]
+    tool_use_id: str
+    content: list[Json] | Json
+    """Pages, or the one object that says why there are none."""
+
+
+ContentBlock = (
+    TextBlock | ThinkingBlock | ToolUseBlock | ServerToolUseBlock | WebSearchToolResultBlock
+)
 
 
 class OutputTokensDetails(TypedDict):
     thinking_tokens: int
+
+
+class ServerToolUsage(TypedDict):
+    web_search_requests: int
+    web_fetch_requests: int
 
 
 class Usage(TypedDict):
@@ -93,6 +127,7 @@ class Usage(TypedDict):
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
     output_tokens_details: NotRequired[OutputTokensDetails]
+    server_tool_use: NotRequired[ServerToolUsage]
 
 
 class Message(TypedDict):
@@ -126,7 +161,12 @@ class InputJsonDelta(TypedDict):
     partial_json: str
 
 
-BlockDelta = TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta
+class CitationsDelta(TypedDict):
+    type: Literal["citations_delta"]
+    citation: Citation
+
+
+BlockDelta = TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta | CitationsDelta
 
 
 class MessageStart(TypedDict):

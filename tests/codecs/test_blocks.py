@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from claude_proxy.codecs.blocks import BlockWriter, no_usage
 from claude_proxy.codecs.fold import MessageFold
-from claude_proxy.types.anthropic import StreamEvent
+from claude_proxy.types.anthropic import Citation, ContentBlock, StreamEvent
 
 
 def types(events: list[StreamEvent]) -> list[str]:
@@ -176,3 +176,34 @@ def test_a_turn_with_more_than_thinking_says_nothing_again(name: str) -> None:
     METHODS[name](writer)
     writer.thinking("b")
     assert "start" not in types(writer.end("end_turn", None, no_usage()))
+
+
+def test_citations_belong_to_an_open_text() -> None:
+    citation: Citation = {
+        "type": "web_search_result_location",
+        "cited_text": "They purr.",
+        "url": "https://cats.example/",
+        "title": "Cats",
+        "encrypted_index": "x",
+    }
+    writer = BlockWriter("msg_1", "m")
+    assert writer.citation(citation) == []
+    writer.thinking("a")
+    assert writer.citation(citation) == []
+    writer.text("b")
+    assert types(writer.citation(citation)) == ["delta"]
+
+
+def test_a_whole_block_is_closed_at_once() -> None:
+    writer = BlockWriter("msg_1", "m")
+    writer.text("a")
+    found: ContentBlock = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+    assert types(writer.whole(found)) == ["stop", "start", "stop"]
+
+
+def test_deltas_of_another_answer_go_on_in_the_open_block() -> None:
+    writer = BlockWriter("msg_1", "m", sign="ours")
+    assert writer.more({"type": "text_delta", "text": "a"}) == []
+    writer.begin({"type": "thinking", "thinking": "", "signature": ""})
+    assert types(writer.more({"type": "signature_delta", "signature": "theirs"})) == ["delta"]
+    assert types(writer.stop()) == ["stop"]

@@ -6,7 +6,7 @@ import pytest
 
 from claude_proxy.codecs.blocks import BlockWriter, no_usage
 from claude_proxy.codecs.fold import MessageFold, parse_input, unfold
-from claude_proxy.types.anthropic import Message, StreamEvent
+from claude_proxy.types.anthropic import Citation, Message, StreamEvent
 
 INPUTS = [
     ("nothing", "", {}),
@@ -84,7 +84,7 @@ def test_a_block_of_a_newer_kind_travels_whole() -> None:
 
 def test_deltas_of_a_newer_kind_are_left_out() -> None:
     events = [*BlockWriter("m", "m").text("a")]
-    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta"}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "sparkle_delta"}}
     assert fold([*events, delta]).message["content"] == [{"type": "text", "text": "a"}]  # type: ignore[list-item]  # newer than us
 
 
@@ -138,3 +138,29 @@ def test_a_broken_input_is_given_up_in_linear_time(raw):
     began = time.process_time()
     assert parse_input(raw)["__unparsedToolInput"]["raw"] == raw
     assert time.process_time() - began < 5
+
+
+CITED: Citation = {
+    "type": "web_search_result_location",
+    "cited_text": "They purr.",
+    "url": "https://cats.example/",
+    "title": "Cats",
+    "encrypted_index": "x",
+}
+
+
+def test_blocks_of_a_search_and_citations_unfold_and_fold() -> None:
+    message = fold(BlockWriter("msg_1", "m").end("end_turn", None, no_usage())).message
+    message["content"] = [
+        {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "a"}},
+        {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []},
+        {"type": "text", "text": "Cats purr.", "citations": [CITED, CITED]},
+    ]
+    assert fold(unfold(message)).message == message
+
+
+def test_the_last_block_can_be_looked_at_alone() -> None:
+    writer = BlockWriter("msg_1", "m")
+    assert MessageFold().last is None
+    events = [*writer.text("a"), *writer.tool("t1", "A"), *writer.tool_json('{"x":1}')]
+    assert fold(events).last == {"type": "tool_use", "id": "t1", "name": "A", "input": {"x": 1}}

@@ -19,9 +19,11 @@ GRAMMAR = {
     ("closing", "message_stop"): "ended",
 }
 DELTAS = {
-    "text": {"text_delta"},
+    "text": {"text_delta", "citations_delta"},
     "thinking": {"thinking_delta", "signature_delta"},
     "tool_use": {"input_json_delta"},
+    "server_tool_use": {"input_json_delta"},
+    "web_search_tool_result": set(),
 }
 
 # After this the decoder takes no chunk for a usual one, and reads all the long way.
