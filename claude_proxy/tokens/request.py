@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from claude_proxy.codecs import jsonio
+from claude_proxy.codecs.web_search.hits import unpack
 from claude_proxy.profiles import Profile
 from claude_proxy.tokens.media import Media, media_tokens
 from claude_proxy.tokens.text import estimate_text
@@ -167,7 +168,10 @@ _UNREAD = {"cache_control", "signature", "encrypted_content", "encrypted_index",
 
 def _readable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _readable(inner) for key, inner in value.items() if key not in _UNREAD}
+        # What our own searches have found is told to the model.
+        extract = unpack(value.get("encrypted_content"))
+        seen = {key: _readable(inner) for key, inner in value.items() if key not in _UNREAD}
+        return {**seen, "extract": extract} if extract else seen
     return [_readable(inner) for inner in value] if isinstance(value, list) else value
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_proxy.codecs.web_search.hits import pack
 from claude_proxy.tokens import estimate_text, estimate_tokens
 
 CASES = Path(__file__).parents[1] / "cases" / "tokens"
@@ -217,6 +218,9 @@ BLOCKS: list[tuple[str, object, int]] = [
     ("web search results without what is encrypted", {
         "type": "web_search_tool_result", "content": [
             {"type": "web_search_result", "title": WORDS, "encrypted_content": "A" * 4000}]}, 30),
+    ("web search results of our own", {
+        "type": "web_search_tool_result", "content": [
+            {"type": "web_search_result", "title": "T", "encrypted_content": pack(WORDS)}]}, 37),
     ("a block of an unknown kind", {"type": "hologram", "words": WORDS}, 17),
     ("a block without a type", {"words": WORDS}, 14),
     ("a block whose type is no name", {"type": 7, "words": WORDS}, 17),

@@ -2,7 +2,7 @@
 
 They are mostly the traces of tools that ran on Anthropic's servers: the model that goes on with
 the conversation must know what was asked and what came back. Encrypted payloads are left out
-with a note: nobody but Anthropic can read them.
+with a note: nobody but Anthropic can read them. What our own searches found is not encrypted.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ from claude_proxy.codecs.openai_chat.content import (
     plain_text,
 )
 from claude_proxy.codecs.openai_chat.context import Context
+from claude_proxy.codecs.web_search.hits import unpack
 from claude_proxy.types import Json
 
 Teller = Callable[[Json, str, Context], str]
@@ -55,9 +56,13 @@ def _web_search(block: Json, path: str, context: Context) -> str:
         return _failed("web search", content)
     lines = ["[web search results]"]
     for index, result in enumerate(as_objects(content)):
-        _encrypted(result, "encrypted_content", f"{path}.content.{index}", context)
         age = f" ({result['page_age']})" if result.get("page_age") else ""
         lines.append(f"- {as_text(result.get('title'))}: {as_text(result.get('url'))}{age}")
+        extract = unpack(result.get("encrypted_content"))
+        if extract is None:
+            _encrypted(result, "encrypted_content", f"{path}.content.{index}", context)
+        elif extract:
+            lines.append(f"  {extract}")
     return "\n".join(lines)
 
 
