@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from claude_proxy.profiles import (
+    claude_cli,
     deepseek,
     gemini,
     generic,
@@ -35,6 +36,7 @@ PROFILES: tuple[ProfileRow, ...] = (
     *moonshot.ROWS,
     *minimax.ROWS,
     *local.ROWS,
+    *claude_cli.ROWS,
     *generic.ROWS,
 )
 
