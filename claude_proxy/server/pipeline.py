@@ -1,58 +1,28 @@
 """The one flow: decode → route → encode → send → feed → reply.
 
 `Plan` is everything that is known before the upstream is asked; a reply, whole or streamed,
-only follows it.
+only follows it (`relay`).
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from starlette.types import Receive, Send
 
-from claude_proxy.backends import WireRequest, WireResponse
+from claude_proxy.backends import WireRequest
 from claude_proxy.codecs import Decoder, RequestEncoder
 from claude_proxy.codecs.carry import Seal
-from claude_proxy.codecs.fold import MessageFold, unfold
-from claude_proxy.codecs.jsonio import dumps_body, loads
-from claude_proxy.codecs.openai_chat.stream import salvage
-from claude_proxy.codecs.sse import LIMIT
-from claude_proxy.codecs.thoughts import ThoughtTap, thoughts_of
-from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
+from claude_proxy.codecs.jsonio import dumps_body
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.dialects import TRANSLATIONS
-from claude_proxy.server.notes import (
-    Notes,
-    answer_headers,
-    count_late,
-    more_noted,
-    tell_learned,
-)
+from claude_proxy.server.notes import Notes, answer_headers, tell_learned
 from claude_proxy.server.pdf.documents import with_pdfs
-from claude_proxy.server.rate_headers import anthropic_limits
-from claude_proxy.server.reading import (
-    MAX_ANSWER_BYTES,
-    MAX_ERROR_BYTES,
-    in_time,
-    is_event_stream,
-    is_json,
-    is_page,
-    read_all,
-    read_some,
-)
-from claude_proxy.server.responses import EventStream, clean_error, send_json, worth_showing
+from claude_proxy.server.relay import ask, reply_stream, reply_whole
 from claude_proxy.server.services import Services
-from claude_proxy.server.watch import SilenceAfterFinish, Watch
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent, Usage
-
-_PASSED_ERROR_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
-_EVENT_STARTS = (b"data:", b"event:", b":")
-_MAX_PASSED, _MAX_PASSED_VALUE = 32, 256
-_UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
+from claude_proxy.types.anthropic import Message, MessagesRequest
 
 
 class Plan(NamedTuple):
@@ -108,6 +78,17 @@ def make_plan(services: Services, context: Context, call: Call, route: Route) ->
     request = with_pdfs(services, context, request, route, notes)
     if services.prompts is not None:
         request = services.prompts.shorten(request, notes, context.facts)
+    return _translated(services, context, call, request, route, notes)
+
+
+def _translated(
+    services: Services,
+    context: Context,
+    call: Call,
+    request: MessagesRequest,
+    route: Route,
+    notes: Notes,
+) -> Plan:
     outgoing: MessagesRequest = {**request, "model": route.model}
     codec, path = TRANSLATIONS[route.dialect]
     names = codec.tool_names(outgoing, profile=route.profile)
@@ -156,245 +137,3 @@ def _encoded(
     if fitted is request:
         return raw
     return dumps_body(codec.encode_request(fitted, **known))
-
-
-async def reply_whole(
-    services: Services, context: Context, plan: Plan, receive: Receive, send: Send
-) -> None:
-    message, headers = await ask(services, plan, receive, keys=context.keys())
-    services.reasoning.keep(thoughts_of(message["content"]), plan.route, plan.seal)
-    _note_usage(services, context, plan, message["usage"])
-    message["usage"] = _told(services, plan, message["usage"], streamed=False)
-    late = Notes()
-    body = context.surface.whole(message, plan.call.body.whole, late)
-    own = plan.headers if not late.items else more_noted(plan.headers, late, context.facts)
-    await send_json(send, 200, body, {**own, **headers})
-
-
-async def ask(
-    services: Services,
-    plan: Plan,
-    receive: Receive,
-    *,
-    keys: Sequence[str] = (),
-    limit: int = MAX_ANSWER_BYTES,
-) -> tuple[Message, dict[str, str]]:
-    """The whole answer, of at most `limit` bytes, and the upstream's headers for a client with
-    these `keys`. Raises `UpstreamError`."""
-    response: WireResponse | None = None
-    try:
-        async with services.watch(receive, plan.route.profile) as watch:
-            response = await services.backend.send(plan.wire)
-            watch.accepted()
-            await _check_status(plan, response, watch)
-            raw = await read_all(response, watch, limit)
-        return _whole(plan, response, raw), _own_headers(services, response, keys)
-    finally:
-        if response is not None:
-            await response.aclose()
-
-
-def _whole(plan: Plan, response: WireResponse, raw: bytes) -> Message:
-    if is_event_stream(response) or raw.lstrip().startswith(_EVENT_STARTS):
-        # Some models only stream, whatever was asked, and some servers call that JSON.
-        return _folded(plan, raw)
-    try:
-        body = loads(raw)
-    except ValueError:
-        # As in streams: half an emoji, or a broken byte, is no reason to lose the rest.
-        body = salvage(raw) if len(raw) <= LIMIT else None
-        if not isinstance(body, dict):
-            raise plan.codec.decode_error(response.status, raw) from None
-    return plan.decode(body)
-
-
-def _folded(plan: Plan, raw: bytes) -> Message:
-    decoder, fold = plan.decoder(), MessageFold()
-    for event in [*decoder.feed(raw), *decoder.close()]:
-        fold.feed(event)
-    if decoder.error is not None:
-        raise decoder.error
-    return fold.message
-
-
-async def reply_stream(
-    services: Services, context: Context, plan: Plan, receive: Receive, send: Send
-) -> None:
-    decoder = plan.decoder()
-    surface, body = context.surface, plan.call.body.whole
-    encode = surface.encoder(body, count_late(context.facts))
-    stream = EventStream(send, context.send, decoder, plan.headers, surface, encode)
-    relay = Relay(services, context, plan, decoder, stream)
-    silence, profile = services.settings.idle, plan.route.profile
-    services.streams += 1
-    try:
-        async with AsyncExitStack() as stack, services.watch(receive, profile) as watch:
-            await relay.run(watch, stack)
-    except SilenceAfterFinish as silent:
-        forget_frames(silent)
-        await in_time(relay.finish(), silence)
-    except ClaudeProxyError as error:
-        if decoder.finished and decoder.error is None:
-            # Silence after the finish as well: its timeout is shorter than the time to a ping.
-            forget_frames(error)
-            await in_time(relay.finish(), silence)
-            return
-        if not stream.started:
-            raise
-        forget_frames(error)
-        await in_time(relay.fail(error), silence)
-    finally:
-        services.streams -= 1
-        context.first_at = stream.first_at
-        await stream.aclose()
-
-
-class Relay:
-    """Moves one upstream answer into one `EventStream`. Mutable; used once."""
-
-    def __init__(
-        self,
-        services: Services,
-        context: Context,
-        plan: Plan,
-        decoder: Decoder,
-        stream: EventStream,
-    ) -> None:
-        self._services = services
-        self._context = context
-        self._plan = plan
-        self._decoder = decoder
-        self._stream = stream
-        self._last: Sequence[StreamEvent] = ()
-        self._tap = ThoughtTap() if services.reasoning.wanted(plan.route) else None
-
-    async def run(self, watch: Watch, stack: AsyncExitStack) -> None:
-        settings = self._services.settings
-
-        def beat() -> None:
-            if self._decoder.finished:
-                watch.interrupt(SilenceAfterFinish())
-            else:
-                self._stream.beat()
-                watch.beat_every(settings.ping_seconds)
-
-        watch.beat(beat, first=settings.hold_seconds, blocked=lambda: self._stream.writing)
-        response = await self._services.backend.send(self._plan.wire)
-        stack.push_async_callback(response.aclose)
-        watch.accepted()
-        await _check_status(self._plan, response, watch)
-        keys = self._context.keys()
-        self._stream.headers.update(_own_headers(self._services, response, keys))
-        if is_json(response):
-            # The upstream did not stream; the client gets its stream all the same.
-            raw = await read_all(response, watch, MAX_ANSWER_BYTES)
-            await self._end(unfold(_whole(self._plan, response, raw)))
-            return
-        await self._pump(response, watch)
-        await self.finish()
-
-    async def _pump(self, response: WireResponse, watch: Watch) -> None:
-        decoder, stream = self._decoder, self._stream
-        paced = False
-        try:
-            async for data in response:
-                watch.heard()
-                events = decoder.feed(data)
-                if decoder.done:
-                    self._last = events
-                    return
-                if not events:
-                    continue
-                if self._tap is not None:
-                    self._tap.feed(events)
-                await stream.write(events)
-                if not stream.started:
-                    continue  # Held back: the client has heard nothing yet.
-                watch.spoke()
-                if not paced:
-                    watch.beat_every(self._services.settings.ping_seconds)
-                    paced = True
-        except UpstreamError:
-            # After its finish_reason an answer is complete, however its connection ends.
-            if not decoder.finished:
-                raise
-
-    async def finish(self) -> None:
-        """The end of the answer: `message_stop`, or the error that the decoder found."""
-        events = [*self._last, *self._decoder.close()]
-        error = self._decoder.error
-        if error is None:
-            await self._end(events)
-            return
-        before = [event for event in events if event["type"] != "error"]
-        if not self._stream.started and not worth_showing(before):
-            raise error
-        await self._stream.write(before)
-        await self.fail(error)
-
-    async def fail(self, error: ClaudeProxyError) -> None:
-        self._context.note_error(error, self._services.redactor)
-        clean = clean_error(error, self._services.redactor, self._context)
-        await self._stream.fail(clean, request_id=self._context.id)
-
-    async def _end(self, events: Sequence[StreamEvent]) -> None:
-        if self._tap is not None:
-            self._tap.feed(events)
-            self._services.reasoning.keep(self._tap.thoughts(), self._plan.route, self._plan.seal)
-        for event in events:
-            if event["type"] == "message_delta":
-                _note_usage(self._services, self._context, self._plan, event["usage"])
-                event["usage"] = _told(self._services, self._plan, event["usage"], streamed=True)
-        await self._stream.write(events, last=True)
-
-
-async def _check_status(plan: Plan, response: WireResponse, watch: Watch) -> None:
-    """Raises what the upstream answered, unless it is a success that is not a web page."""
-    status = response.status
-    if 200 <= status < 300 and not is_page(response):
-        return
-    error = plan.codec.decode_error(status, await read_some(response, watch, MAX_ERROR_BYTES))
-    passed = {
-        name: response.headers[name]
-        for name in _PASSED_ERROR_HEADERS
-        if 0 < len(response.headers.get(name, "")) <= _MAX_PASSED_VALUE
-    }
-    error.headers = {**error.headers, **passed, **_passed_headers(response)}
-    raise error
-
-
-def _passed_headers(response: WireResponse) -> dict[str, str]:
-    """What the client may know of the upstream's answer: its id and its rate limits."""
-    passed: dict[str, str] = {}
-    for name in _UPSTREAM_IDS:
-        if name in response.headers:
-            passed["x-upstream-request-id"] = response.headers[name]
-            break
-    for name, value in response.headers.items():
-        lower = name.lower()
-        if lower.startswith("x-ratelimit-") and len(passed) < _MAX_PASSED:
-            passed[lower] = value
-    passed = {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
-    return {**passed, **anthropic_limits(passed, time.time())}
-
-
-def _own_headers(services: Services, response: WireResponse, keys: Sequence[str]) -> dict[str, str]:
-    """Those of a good answer; none at all from an upstream that repeats a key in one, ours or one
-    of the client's `keys`."""
-    passed = _passed_headers(response)
-    return {} if services.redactor.knows(" ".join(passed.values()), *keys) else passed
-
-
-def _told(services: Services, plan: Plan, usage: Usage, *, streamed: bool) -> Usage:
-    """The counts as the client is to see them. Raises `RequestError`: see `Windows.told`."""
-    size = len(plan.wire.body)
-    return services.windows.told(usage, plan.request, plan.route, size=size, streamed=streamed)
-
-
-def _note_usage(services: Services, context: Context, plan: Plan, usage: Usage) -> None:
-    context.facts.update(
-        input_tokens=usage["input_tokens"],
-        cached_tokens=usage["cache_read_input_tokens"],
-        output_tokens=usage["output_tokens"],
-    )
-    services.counting.learn(context, plan.request, plan.route, usage)

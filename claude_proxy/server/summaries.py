@@ -22,8 +22,9 @@ from claude_proxy.compression import (
 from claude_proxy.errors import ClaudeProxyError, ProtocolError
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
-from claude_proxy.server.pipeline import ask, make_plan
+from claude_proxy.server.pipeline import make_plan
 from claude_proxy.server.prompts import Prompts
+from claude_proxy.server.relay import ask
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import Watch
 from claude_proxy.types import Json

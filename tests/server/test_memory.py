@@ -15,7 +15,8 @@ import pytest
 from claude_proxy.codecs.jsonio import Body
 from claude_proxy.server import direct
 from claude_proxy.server.context import Context
-from claude_proxy.server.pipeline import Plan, Relay
+from claude_proxy.server.pipeline import Plan
+from claude_proxy.server.relay import Relay
 from claude_proxy.server.watch import Watch
 from tests.conftest import LiveServer, running, settings_for
 from tests.messages_upstream import message, refused, said
