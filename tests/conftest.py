@@ -1,13 +1,17 @@
 """Real parts for every test: our server under a real uvicorn, and an upstream to talk to."""
 
 import asyncio
+import gc
+import os
 import socket
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import certifi
 import hypothesis
 import pytest
 
@@ -21,6 +25,26 @@ UPSTREAM_KEY = "sk-upstream-0123456789abcdef"
 # On a busy machine any example may take long.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+# Each client of httpx's loads all the world's certificates, 25 ms for a loopback server. One is
+# enough. The variable reaches the other processes of the same run, too.
+if "SSL_CERT_FILE" not in os.environ:
+    _ONE_ROOT = tempfile.NamedTemporaryFile("w", prefix="root-", suffix=".pem")
+    _ONE_ROOT.write(certifi.contents().partition("-----END CERTIFICATE-----")[0])
+    _ONE_ROOT.write("-----END CERTIFICATE-----\n")
+    _ONE_ROOT.flush()
+    os.environ["SSL_CERT_FILE"] = _ONE_ROOT.name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of cases are made now, and live as long as we do: no work for the collector."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ def claims(mark: str) -> dict[Any, set[str]]:
 
 def claimed_in(source: str, mark: str) -> Iterator[Any]:
     """The arguments of every `pytest.mark.MARK(…)`, be it a decorator or a parameter's mark."""
+    name = f"pytest.mark.{mark}"
+    if name not in source:
+        return
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"pytest.mark.{mark}":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == name:
             for argument in node.args:
                 yield ast.literal_eval(argument)
