@@ -25,6 +25,7 @@ from claude_proxy.settings import Settings
 
 NOT_READY_SECONDS = 2.0
 _TICK = 0.1
+_FIRST_TICK = 0.005
 _TICKS_A_DAY = 864_000
 _NOTIFY_EVERY = 1.0
 _LAST_WORDS_SECONDS = 1.0
@@ -159,8 +160,10 @@ class Server(uvicorn.Server):
 
     async def _wait_until(self, over: Callable[[], bool]) -> None:
         """Waits for the running answers, as long as it is not over."""
+        pause = _FIRST_TICK  # Often all that runs is a connection that is closing already.
         while self._running() and not over():
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _TICK)
             self.connections.tick()
             await self._notify()
 
