@@ -86,6 +86,7 @@ _SHARED = frozenset({"system", "tools"})
 _MOST_MADE = 8
 _LARGE = 16 * 1024
 _LONGEST_SHARED = 256 * 1024
+_BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -93,55 +94,69 @@ _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 class Body:
     """A request body, of which only that is read which somebody asks for. See `loads_body`.
 
-    Mutable: it keeps what was read. `raw` is valid JSON: what can be mended is.
+    Mutable: it keeps what was read.
     """
 
-    __slots__ = ("_members", "_whole", "raw")
+    __slots__ = ("_members", "_raw", "_valid", "_whole")
 
     def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+        self._raw = raw
         self._members: dict[str, msgspec.Raw] | None = None
         self._whole: Json | None = None
+        self._valid = False
         if len(raw) >= _LARGE:
-            self._members = _valid_members(raw)
+            with suppress(*_BROKEN):
+                self._members = _split.decode(raw)
         if self._members is None:
-            self._whole, self.raw = _loads_whole(raw)
+            self._read_whole()
+
+    @property
+    def raw(self) -> bytes:
+        """Valid JSON: what can be mended is."""
+        self._check()
+        return self._raw
 
     @property
     def whole(self) -> Json:
         """The parsed object."""
-        if self._whole is None:
+        if self._whole is None and self._members is not None:
             try:
-                self._whole = {name: _part(name, raw) for name, raw in self.members().items()}
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
-                # The whole tells better where.
-                self._whole, self.raw = _loads_whole(self.raw)
-        return self._whole
+                self._whole = {name: _part(name, raw) for name, raw in self._members.items()}
+                self._valid = True
+            except _BROKEN:
+                pass  # The whole tells better where.
+        return self._read_whole() if self._whole is None else self._whole
 
     def some(self, *names: str) -> Json:
         """The parsed object with these members only, as far as they are there."""
-        if self._whole is None:
-            with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
-                members = self.members()
+        if self._whole is None and (members := self._members) is not None:
+            with suppress(*_BROKEN):
                 return {name: _part(name, members[name]) for name in names if name in members}
-        return {name: self.whole[name] for name in names if name in self.whole}
+        whole = self.whole
+        return {name: whole[name] for name in names if name in whole}
 
     def members(self) -> dict[str, msgspec.Raw]:
-        """Its members, each as the bytes that it came in."""
+        """Its members, each as the bytes that it came in: valid JSON, too."""
+        self._check()
         if self._members is None:
-            self._members = _split.decode(self.raw)
+            self._members = _split.decode(self._raw)
         return self._members
 
+    def _check(self) -> None:
+        """What splitting does not: whether the texts are UTF-8. Parsing shows it as well, and
+        costs no more, so only who copies bytes has to ask."""
+        if not self._valid:
+            try:
+                if not self._raw.isascii():
+                    self._raw.decode()
+            except UnicodeError:
+                self._read_whole()
+            self._valid = True
 
-def _valid_members(raw: bytes) -> dict[str, msgspec.Raw] | None:
-    """The members of a JSON object; None when it is none, or perhaps none."""
-    try:
-        members = _split.decode(raw)
-        if not raw.isascii():
-            raw.decode()  # The only thing that splitting does not check.
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-    return members
+    def _read_whole(self) -> Json:
+        self._whole, self._raw = _loads_whole(self._raw)
+        self._members, self._valid = None, True
+        return self._whole
 
 
 def _part(name: str, raw: msgspec.Raw) -> Any:
