@@ -19,7 +19,7 @@ from claude_proxy.server.correcting import Pupil
 from claude_proxy.server.notes import shortened
 from claude_proxy.server.passed_errors import NotSpoken
 from claude_proxy.server.pdf import documents
-from claude_proxy.server.plans import Plan, make_plan
+from claude_proxy.server.plans import Plan, plan_for, routed
 from claude_proxy.server.refusals import accepted, refused
 from claude_proxy.server.services import Services
 from claude_proxy.server.summaries import prepare
@@ -73,8 +73,9 @@ async def reply(
 async def _plan(
     services: Services, context: Context, call: Call, receive: Receive, route: Route | None = None
 ) -> Plan:
+    route = routed(services, context, call, route)
     await documents.prepare(services, context, call, receive, route)
-    return make_plan(services, context, call, route)
+    return plan_for(services, context, call, route)
 
 
 def _translated(services: Services, route: Route) -> Route:

@@ -38,6 +38,12 @@ class Plan(Protocol):
 
 def make_plan(services: Services, context: Context, call: Call, route: Route | None = None) -> Plan:
     """Routes, unless `route` is given. Raises what is wrong with the request, or its key."""
+    return plan_for(services, context, call, routed(services, context, call, route))
+
+
+def routed(services: Services, context: Context, call: Call, route: Route | None = None) -> Route:
+    """The request's route, unless one is given; the access line names it. Raises what is wrong
+    with its model."""
     peek = call.peek()
     route = route or services.route(peek)
     context.facts.update(
@@ -45,6 +51,13 @@ def make_plan(services: Services, context: Context, call: Call, route: Route | N
     )
     if route.dialect == "messages":
         context.facts["dialect"] = route.dialect
+    else:
+        context.facts.pop("dialect", None)
+    return route
+
+
+def plan_for(services: Services, context: Context, call: Call, route: Route) -> Plan:
+    """What is to be sent by a route that the access line names already."""
+    if route.dialect == "messages":
         return direct.make_plan(services, context, call, route)
-    context.facts.pop("dialect", None)
     return pipeline.make_plan(services, context, call, route)

@@ -10,6 +10,7 @@ from claude_proxy.codecs.pdfs import (
     Pages,
     Pdf,
     clean,
+    has_documents,
     pdfs,
     reading,
     remote_documents,
@@ -61,6 +62,7 @@ PLACES = {
 def test_pdfs_are_found(place: str) -> None:
     request, path, sendable = PLACES[place]
     assert [*pdfs(request)] == [Pdf(path, "JVBERi0=", sendable)]
+    assert has_documents(request)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -123,6 +125,14 @@ OTHERS: list[Any] = [
 def test_what_is_no_pdf_stays_the_same_object(request_: Any) -> None:
     assert [*pdfs(request_)] == []
     assert with_texts(request_, lambda _: "words") is request_
+
+
+WITHOUT = [each for each in OTHERS if "document" not in str(each)]
+
+
+@pytest.mark.parametrize("request_", WITHOUT)
+def test_a_request_without_documents_is_known_as_such(request_: Any) -> None:
+    assert not has_documents(request_)
 
 
 def test_an_unwanted_pdf_stays_the_same_object() -> None:

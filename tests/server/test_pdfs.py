@@ -210,9 +210,10 @@ def test_text_is_sent_even_where_files_are_taken(server, upstream):
     assert content(upstream) == f"<document>\n{TEXT}\n</document>"
 
 
-def test_a_type_in_escapes_is_found_by_text(server, upstream):
+@pytest.mark.parametrize("settings", [{}, {"CLAUDE_PROXY_PDF": "text", **FILES}])
+def test_a_type_in_escapes_is_found(server, upstream, settings):
     raw = json.dumps(body(block(TWO_PAGES))).replace('"document"', '"doc\\u0075ment"')
-    live = server(CLAUDE_PROXY_PDF="text", **FILES)
+    live = server(**settings)
     headers = {"content-type": "application/json"}
     httpx.post(f"{live.url}/v1/messages", content=raw, headers=headers, timeout=120)
     assert content(upstream) == f"<document>\n{TEXT}\n</document>"

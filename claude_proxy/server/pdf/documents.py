@@ -9,7 +9,15 @@ import asyncio
 from starlette.types import Receive
 
 from claude_proxy.codecs import OnDrop, ignore_drop
-from claude_proxy.codecs.pdfs import Pdf, R, Reading, pdfs, remote_documents, with_texts
+from claude_proxy.codecs.pdfs import (
+    Pdf,
+    R,
+    Reading,
+    has_documents,
+    pdfs,
+    remote_documents,
+    with_texts,
+)
 from claude_proxy.errors import ClaudeProxyError, UnsupportedContentError, forget_frames
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
@@ -49,30 +57,24 @@ def refuse(services: Services, call: Call) -> None:
 
 
 async def prepare(
-    services: Services, context: Context, call: Call, receive: Receive, route: Route | None = None
+    services: Services, context: Context, call: Call, receive: Receive, route: Route
 ) -> None:
     """Reads the PDFs which this route sends as text. `ClientGone` when the client leaves.
 
     Raises 429 when that takes too long.
     """
-    if not _may_hold_pdfs(services.settings, call):
-        return
-    route = route or services.route(call.peek())
     if route.dialect == "messages":
         return
-    found = [pdf for pdf in pdfs(call.as_messages()) if _as_text(services.settings, route, pdf)]
+    body = call.as_messages()
+    if not has_documents(body):
+        return
+    found = [pdf for pdf in pdfs(body) if _as_text(services.settings, route, pdf)]
     if not found:
         return
     context.pdfs = {} if context.pdfs is None else context.pdfs
     if services.pdfs.library is not None:
         async with Watch(receive, silence=SECONDS + 60, drain=services.drain):
             await _read(services, context.pdfs, found)
-
-
-def _may_hold_pdfs(settings: Settings, call: Call) -> bool:
-    # Most requests have none, and searching is far quicker than parsing. A type that is spelled
-    # with escapes is not found; then its PDF is told as missing.
-    return settings.pdf == "text" or b'"document"' in call.body.raw
 
 
 async def _read(services: Services, known: dict[str, Reading], found: list[Pdf]) -> None:
@@ -128,10 +130,8 @@ async def for_counting(services: Services, context: Context, call: Call, receive
     """
     body = call.body.whole
     try:
-        await prepare(services, context, call, receive)
-        if context.pdfs is None:
-            return body
         route = services.route(call.peek())
+        await prepare(services, context, call, receive, route)
     except ClaudeProxyError as error:
         forget_frames(error)
         return body
