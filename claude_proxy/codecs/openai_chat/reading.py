@@ -122,14 +122,13 @@ class History(ABC):
                 self._open(role).entries.append(content)
             return
         for index, block in enumerate(content):
-            place = f"{path}.{index}"
             kind = block["type"]
             if kind == "text" and len(block) == 2 and block["text"]:
                 # Nothing but its text: most blocks are like that.
                 self._open(role).entries.append(block["text"])
             elif kind in HISTORY_BLOCKS:
-                self._read_structure(kind, block, place)
-            elif parts := render(block, place, self._context, media=role == "user"):
+                self._read_structure(kind, block, f"{path}.{index}")
+            elif parts := render(block, f"{path}.{index}", self._context, media=role == "user"):
                 self._open(role).entries += parts
 
     def _read_system(self, content: str | list[Json] | None, path: str) -> None:
@@ -201,7 +200,7 @@ class History(ABC):
         call.mark = mark_of_result(block, path, self._context)
         self.answer(call, block, path)
         self._answered[original] = call
-        if any(call is own for own in self._turns[-1].calls):
+        if call in self._turns[-1].calls:
             # Even with nothing else in it, this user message ends the assistant's turn.
             self._open("user")
 
@@ -219,9 +218,10 @@ class History(ABC):
 
     def _open(self, role: Literal["user", "assistant", "system"]) -> Turn:
         """The turn that is being read, or a new one where the role changes."""
-        if not self._turns or self._turns[-1].role != role:
-            self._turns.append(Turn(role))
-        turn = self._turns[-1]
+        turn = self._turns[-1] if self._turns else None
+        if turn is None or turn.role != role:
+            turn = Turn(role)
+            self._turns.append(turn)
         if self._thoughts:
             if role == "assistant":
                 turn.entries += self._thoughts
