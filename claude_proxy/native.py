@@ -61,6 +61,9 @@ class Native:
     history_thinking: Literal["sent", "dropped"] = "sent"
     """"dropped": no thinking block of the history is sent, whoever made it; each is told."""
 
+    client_headers: tuple[str, ...] = ()
+    """Globs of the client's headers that go there beside `anthropic-*`, in lower case."""
+
     drop_fields: tuple[str, ...] = ()
     """Fields that are refused ("Extra inputs are not permitted"), top-level or as dotted paths,
     on which lists stand for each of their entries; each is told."""
@@ -85,6 +88,8 @@ NATIVES: tuple[Native, ...] = (
         claude=True,
         own_thinking="drop",
         lists=True,
+        # By these it knows its own clients, and some of its rights belong to them.
+        client_headers=("user-agent", "x-app", "x-claude-code-*", "x-stainless-*"),
         why="its OpenAI-compatible API is the translation; it has no caching and no thinking",
     ),
     Native(

@@ -1,6 +1,7 @@
 """What passes by as it is around a body: headers of both sides, and the query."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from claude_proxy.server.reading import is_json
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.upstream import Upstream
 
-_KEPT_BACK = frozenset({"anthropic-dangerous-direct-browser-access"})
+_KEPT_BACK = frozenset({b"anthropic-dangerous-direct-browser-access"})
 _MAX_PASSED, _MAX_PASSED_VALUE = 64, 1024
 _MAX_TYPE = 256
 _QUERY_SAFE = "!$%&'()*+,-./:;=?@_~"
@@ -26,11 +27,9 @@ def anthropic_headers(
     """The client's own, verbatim: an open list, so none is looked for by its name."""
     found: dict[str, str] = {}
     for raw_name, raw_value in call.headers:
-        if not raw_name.startswith(b"anthropic-"):
+        if not _goes_on(raw_name, native.client_headers):
             continue
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
-        if name in _KEPT_BACK:
-            continue
         if not (value.isascii() and value.isprintable() and upstream.may_get(value)):
             on_drop(name, "must not leave, or is not printable ASCII")
             continue
@@ -39,6 +38,14 @@ def anthropic_headers(
         betas = kept_betas(found.pop("anthropic-beta"), native, on_drop)
         found |= {"anthropic-beta": betas} if betas else {}
     return {"anthropic-version": upstream.version, **found}
+
+
+@lru_cache(maxsize=512)
+def _goes_on(raw_name: bytes, more: Sequence[str]) -> bool:
+    if raw_name.startswith(b"anthropic-"):
+        return raw_name not in _KEPT_BACK
+    name = raw_name.decode("latin-1")
+    return any(fnmatchcase(name, glob) for glob in more)
 
 
 def passed_query(raw: bytes, upstream: Upstream, on_drop: OnDrop) -> str:
