@@ -4,7 +4,7 @@ The seam is small on purpose: a `WireRequest` goes in, a `WireResponse` comes ou
 opened the response closes it by `aclose()`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,9 @@ class WireRequest(NamedTuple):
     body: bytes = b""
     method: str = "POST"
     headers: Mapping[str, str] = MappingProxyType({})
+    parts: AsyncIterable[bytes] | None = None
+    """A body that is not there yet, in place of `body`: it can be sent only once, and so goes out
+    on a connection of its own. Without a `content-length` it is chunked."""
 
 
 class WireResponse(Protocol):

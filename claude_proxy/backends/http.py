@@ -84,7 +84,7 @@ class AiohttpBackend:
         _reused.set(False)
         self.attempts += 1
         try:
-            return await self._send(request)
+            return await self._send(request, fresh=request.parts is not None)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if not _reused.get() or not _before_any_byte(error):
                 raise _unreachable(request.url, error) from error
@@ -100,11 +100,11 @@ class AiohttpBackend:
 
     async def _send(self, request: WireRequest, *, fresh: bool = False) -> WireResponse:
         url, proxy = self._target(request.url)
-        body = request.body
+        body: bytes | None = request.body or None
         response = await self._open(fresh).request(
             request.method,
             url,
-            data=body if len(body) <= _ONE_WRITE else io.BytesIO(body),
+            data=request.parts or (io.BytesIO(body) if body and len(body) > _ONE_WRITE else body),
             headers=request.headers,
             allow_redirects=False,
             proxy=proxy,
@@ -253,7 +253,7 @@ class HttpxBackend:
         seen = _Steps()
         self.attempts += 1
         try:
-            return await self._send(request, seen)
+            return await self._send(request, seen, fresh=request.parts is not None)
         except _DIED as error:
             if not seen.reused:
                 raise _unreachable(request.url, error) from error
@@ -275,7 +275,7 @@ class HttpxBackend:
         outgoing = client.build_request(
             request.method,
             request.url,
-            content=request.body,
+            content=request.parts or request.body,
             headers=dict(request.headers),
             extensions={"trace": seen},
         )

@@ -16,7 +16,7 @@ from claude_proxy.server import limits
 from claude_proxy.server.auth import Guard
 from claude_proxy.server.context import RequestContext
 from claude_proxy.server.services import Services
-from claude_proxy.server.surfaces import endpoint_of, routes
+from claude_proxy.server.surfaces import beyond, endpoint_of, routes
 from claude_proxy.settings import Settings, load_settings
 
 
@@ -41,6 +41,7 @@ def create_app(
     app = _App(routes=routes(services), middleware=_middleware(services), lifespan=lifespan)
     # A redirect would lose the body and, for model discovery, counts as a failure.
     app.router.redirect_slashes = False
+    app.router.default = beyond(services, app.router.default)
     app.state.services = services
     app.state.drain = services.drain
     app.state.aclose = services.aclose
@@ -69,7 +70,7 @@ def _middleware(services: Services) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=_EXPOSED,
     )

@@ -79,7 +79,7 @@ def _check_content_type(value: str) -> None:
 async def _read(context: Context, receive: Receive, limit: int) -> bytes:
     length = context.header(b"content-length")
     if length.isascii() and length.isdigit() and int(length[:20]) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -89,13 +89,13 @@ async def _read(context: Context, receive: Receive, limit: int) -> bytes:
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         parts.append(part)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large(limit: int) -> RequestError:
+def too_large(limit: int) -> RequestError:
     # The rest of the body is not read, so the connection cannot go on.
     return RequestError(
         f"The request body is larger than {limit:,} bytes (CLAUDE_PROXY_MAX_BODY_BYTES).",

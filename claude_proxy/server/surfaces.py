@@ -7,10 +7,10 @@ import re
 from collections.abc import Awaitable, Callable
 
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from claude_proxy.errors import forget_frames
-from claude_proxy.server import direct, health, models, openapi
+from claude_proxy.server import direct, health, models, openapi, through
 from claude_proxy.server.body import read_call
 from claude_proxy.server.context import KEY, Context
 from claude_proxy.server.fallback import reply
@@ -109,9 +109,19 @@ _TEMPLATES = {prefix + path: path for prefix in _PREFIXES for path, _, _ in TABL
 def endpoint_of(path: str) -> str:
     """The template of the path's route, whatever its prefix; never what a client made up."""
     found = _TEMPLATES.get(path)
-    if found is None:
-        found = "/v1/models/{id}" if _MODEL_PATH.match(path) else "other"
-    return found
+    if found is None and _MODEL_PATH.match(path):
+        return "/v1/models/{id}"
+    return found or ("/v1/{path}" if through.target_of(path) else "other")
+
+
+def beyond(services: Services, otherwise: ASGIApp) -> ASGIApp:
+    """For requests without a route: HTTP as `through` does it, anything else by `otherwise`."""
+    endpoint = Endpoint(services, through.reply)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (endpoint if scope["type"] == "http" else otherwise)(scope, receive, send)
+
+    return app
 
 
 def routes(services: Services) -> list[BaseRoute]:

@@ -1,6 +1,6 @@
 """Where requests to the upstream go and what they carry: URLs, credentials, custom headers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -35,11 +35,8 @@ _AZURES = (_AZURE, ".services.ai.azure.com", ".cognitiveservices.azure.com")
 _TOKEN_START, _TOKEN_PARTS = "eyJ", 3
 """A JSON web token, as Microsoft Entra gives them: three parts, of which the first is an object."""
 
-_FIXED_HEADERS = {
-    "content-type": "application/json",
-    "accept-encoding": "identity",
-    "user-agent": f"claude-proxy/{__version__}",
-}
+_OWN_HEADERS = {"accept-encoding": "identity", "user-agent": f"claude-proxy/{__version__}"}
+_FIXED_HEADERS = {"content-type": "application/json", **_OWN_HEADERS}
 
 
 def upstreams(settings: Settings) -> dict[str, "Upstream"]:
@@ -97,6 +94,8 @@ class Upstream:
         self.version = version
         """Anthropic's `anthropic-version`, for clients that name none."""
         self.only_messages = only_messages(choice, self.base_url)
+        self.whole_api = self.native.claude and self.only_messages
+        """Whether all of Anthropic's API is there."""
         self.may_pass = choice != "chat" and (self.only_messages or bool(self.native.prefer))
         """Whether any of its models may be asked in Messages."""
         self.without_messages = False
@@ -142,6 +141,28 @@ class Upstream:
         self, path: str, body: bytes, headers: Mapping[str, str], *, query: str
     ) -> WireRequest:
         """A request in Messages; `headers` are the client's, and its credential."""
+        url = self._messages_url(path, query)
+        method = "POST" if body else "GET"
+        return WireRequest(
+            url, body, method=method, headers={**_FIXED_HEADERS, **headers, **self._custom}
+        )
+
+    def through(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        query: str,
+        parts: AsyncIterable[bytes] | None,
+    ) -> WireRequest:
+        """Any request of its API; `headers` as above, and what `parts` are, a body."""
+        sent = {**_OWN_HEADERS, **headers, **self._custom}
+        return WireRequest(
+            self._messages_url(path, query), method=method, headers=sent, parts=parts
+        )
+
+    def _messages_url(self, path: str, query: str) -> str:
         url = self._messages_urls.get((path, query))
         if url is None:
             if len(self._messages_urls) >= _MAX_URLS:
@@ -150,10 +171,7 @@ class Upstream:
             full = f"{own}&{query}" if own and query else own or query
             url = urlunsplit((scheme, host, base + path, full, ""))
             self._messages_urls[path, query] = url
-        method = "POST" if body else "GET"
-        return WireRequest(
-            url, body, method=method, headers={**_FIXED_HEADERS, **headers, **self._custom}
-        )
+        return url
 
     def credential(self, context: "Context") -> dict[str, str]:
         """The header, or headers, with the key for a request in Messages."""

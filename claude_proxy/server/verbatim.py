@@ -73,7 +73,7 @@ def passed_headers(
         if lower not in passage.header_names and not lower.startswith(passage.header_starts):
             continue
         if len(passed) < _MAX_PASSED and len(value) <= _MAX_PASSED_VALUE:
-            if _may_be_shown(value, redactor, keys):
+            if may_be_shown(value, redactor, keys):
                 passed[lower] = value
     return passed
 
@@ -81,9 +81,9 @@ def passed_headers(
 def passed_type(response: WireResponse, redactor: Redactor, keys: Sequence[str]) -> str:
     """The content type of a whole answer, which is JSON whatever the upstream calls it."""
     kind = response.headers.get("content-type", "")
-    fine = is_json(response) and len(kind) <= _MAX_TYPE and _may_be_shown(kind, redactor, keys)
+    fine = is_json(response) and len(kind) <= _MAX_TYPE and may_be_shown(kind, redactor, keys)
     return kind if fine else "application/json"
 
 
-def _may_be_shown(value: str, redactor: Redactor, keys: Sequence[str]) -> bool:
+def may_be_shown(value: str, redactor: Redactor, keys: Sequence[str]) -> bool:
     return value.isascii() and value.isprintable() and not redactor.knows(value, *keys)

@@ -118,7 +118,8 @@ class TestUnknownPaths:
         assert reply.status_code == 404
         assert reply.json()["error"] == {
             "type": "not_found_error",
-            "message": "There is no endpoint /v1/nothing.",
+            "message": "There is no endpoint /v1/nothing. It may be one of Anthropic's own API, "
+            "which is passed on whole where that is the upstream (CLAUDE_PROXY_BACKEND=anthropic).",
         }
 
 
