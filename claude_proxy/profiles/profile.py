@@ -132,8 +132,9 @@ class Profile:
 
     broken_calls: Literal["told", "repeated"] = "told"
     """What happens when the server could not read the model's own tool call, and says so before
-    any of the answer: "repeated": the request is sent once more, as it was. Groq: 400
-    `tool_use_failed`, "Failed to call a function" (opencode#1018, smolagents#1119)."""
+    any of the answer: "repeated": the request is sent once more, as it was, which no built-in row
+    asks for. Groq: 400 `tool_use_failed`, "Failed to call a function" (opencode#1018,
+    smolagents#1119)."""
 
     parallel_calls_field: bool = True
     """Whether `parallel_tool_calls` is known. MiniMax and Ollama do not list it."""

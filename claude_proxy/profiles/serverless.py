@@ -17,7 +17,6 @@ _GROQ = replace(
     name="groq",
     max_tokens_field="max_completion_tokens",
     most_tools=128,
-    broken_calls="repeated",
     response_format="json_object",
 )
 _GROQ_TEXT = replace(_GROQ, vision="told")

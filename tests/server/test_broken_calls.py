@@ -1,4 +1,4 @@
-"""A model's own broken tool call, as Groq reports it: asked once more, before the first byte."""
+"""A model's own broken tool call, as Groq reports it: told, or asked for once more."""
 
 import json
 
@@ -18,6 +18,10 @@ REFUSED = Reply({"error": FAILED}, status=400)
 EVENT = b"event: error\ndata: " + json.dumps({"error": {**FAILED, "status_code": 400}}).encode()
 IN_STREAM = Reply(stream=[EVENT + b"\n\n"])
 GROQ = {"CLAUDE_PROXY_PROFILE": "groq"}
+AGAIN = {
+    "CLAUDE_PROXY_PROFILE": "mine",
+    "CLAUDE_PROXY_PROFILES": '{"mine": {"base": "groq", "broken_calls": "repeated"}}',
+}
 
 
 def ask(live, stream=False):
@@ -41,7 +45,7 @@ def good(stream):
 )
 def test_it_is_asked_once_more(server, upstream, first, stream):
     upstream.play(first, good(stream))
-    answer = ask(server(**GROQ), stream)
+    answer = ask(server(**AGAIN), stream)
     assert answer.status_code == 200 and '"tool_use"' in answer.text
     first_body, second_body = (post.body for post in upstream.posts)
     assert first_body == second_body
@@ -51,7 +55,7 @@ def test_it_is_asked_once_more(server, upstream, first, stream):
 
 def test_a_second_broken_call_is_a_clear_error(server, upstream):
     upstream.play(REFUSED)
-    answer = ask(server(**GROQ))
+    answer = ask(server(**AGAIN))
     assert answer.status_code == 400 and len(upstream.posts) == 2
     said = answer.json()["error"]["message"]
     assert said.startswith("The model wrote a tool call that its server could not read")
@@ -60,18 +64,20 @@ def test_a_second_broken_call_is_a_clear_error(server, upstream):
 
 def test_after_the_first_text_nothing_is_asked_again(server, upstream):
     upstream.play(Reply(stream=[chunk({"content": "Let me look."}), EVENT + b"\n\n"]))
-    answer = ask(server(**GROQ), stream=True)
+    answer = ask(server(**AGAIN), stream=True)
     assert "Let me look." in answer.text and "could not read" in answer.text
     assert len(upstream.posts) == 1
 
 
-def test_elsewhere_it_is_the_clients_to_repeat(server, upstream):
+@pytest.mark.parametrize("environ", [GROQ, {}], ids=["Groq", "unknown"])
+def test_unless_it_is_asked_for_it_is_the_clients_to_repeat(server, upstream, environ):
     upstream.play(REFUSED)
-    assert ask(server()).status_code == 400
-    assert len(upstream.posts) == 1
+    answer = ask(server(**environ))
+    assert answer.status_code == 400 and len(upstream.posts) == 1
+    assert "<function=a>" in answer.json()["error"]["message"]
 
 
 def test_it_needs_no_learning_and_teaches_nothing(server, upstream):
     upstream.play(REFUSED, good(False))
-    assert ask(server(**GROQ, CLAUDE_PROXY_LEARNING="false")).status_code == 200
+    assert ask(server(**AGAIN, CLAUDE_PROXY_LEARNING="false")).status_code == 200
     assert len(upstream.posts) == 2
