@@ -131,7 +131,9 @@ def test_a_name_that_does_not_fit_is_one_name_everywhere(profile: Profile) -> No
         tools=[{**LOOKUP, "name": name}],
     )
     (wire,) = {tool["function"]["name"] for tool in chat["tools"]}
-    assert len(wire) <= 64 and wire.replace("_", "").replace("-", "").isalnum()
+    assert (
+        len(wire) <= profile.tool_name_length and wire.replace("_", "").replace("-", "").isalnum()
+    )
     assistant = next(message for message in chat["messages"] if message["role"] == "assistant")
     assert assistant["tool_calls"][0]["function"]["name"] == wire
     request = decode_request(
