@@ -35,12 +35,25 @@ class Peek:
 class Decoder(Protocol):
     """Upstream bytes in, Messages events out. Mutable; one for each answer."""
 
-    finished: bool
-    """Whether the upstream has said that its answer is complete."""
-    done: bool
-    """Whether the last event has gone out."""
-    error: UpstreamError | None
-    """What the final `error` event says, for a server that can still answer with a status."""
+    @property
+    def finished(self) -> bool:
+        """Whether the upstream has said that its answer is complete."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the last event has gone out."""
+
+    @property
+    def error(self) -> UpstreamError | None:
+        """What the final `error` event says, for a server that can still answer with a status."""
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """What was wrong with the answer's calls, by kind, as far as they are over.
+
+        `broken`: arguments that are no JSON object; `mended`: those that were put right; `read`:
+        calls found in the text.
+        """
 
     def open(self) -> Sequence[StreamEvent]:
         """`message_start`, unless it went out before; for a client that cannot wait longer."""

@@ -20,6 +20,9 @@ from claude_proxy.types.anthropic import (
     Usage,
 )
 
+UNPARSED = "__unparsedToolInput"
+"""Claude Code's own key for arguments that are no object."""
+
 _STRINGS_AND_LAST_COMMAS = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[}\]])', re.DOTALL)
 
 
@@ -41,7 +44,7 @@ def parse_input(raw: str) -> Json:
         value = _mended(raw)
     if isinstance(value, dict):
         return value
-    return {} if value is None else {"__unparsedToolInput": {"raw": raw, "len": len(raw)}}
+    return {} if value is None else {UNPARSED: {"raw": raw, "len": len(raw)}}
 
 
 def _mended(raw: str) -> Any:

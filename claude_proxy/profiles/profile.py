@@ -136,6 +136,15 @@ class Profile:
     asks for. Groq: 400 `tool_use_failed`, "Failed to call a function" (opencode#1018,
     smolagents#1119)."""
 
+    text_calls: Literal["text", "read"] = "text"
+    """"read": calls that the model writes into its text, in tags, fences or bare JSON, become
+    calls, if they name a tool that was offered. Small models do that where their server has no
+    parser for their way (free-claude-code's heuristic parser; docs/pitfalls.md, 5)."""
+
+    call_inputs: Literal["passed", "mended"] = "passed"
+    """What a stream does with the arguments of calls. "passed": they go out as they come;
+    "mended": they wait until they are whole, and are put right as those of whole answers are."""
+
     parallel_calls_field: bool = True
     """Whether `parallel_tool_calls` is known. MiniMax and Ollama do not list it."""
 

@@ -43,6 +43,11 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "Tokens that the upstream counted: input without the cached ones, cached, output.",
         ("model", "kind"),
     ),
+    "faulty_calls": (
+        "Tool calls that a model wrote wrongly, by what became of them: broken (they went out as "
+        "they came), mended, or read out of its text.",
+        ("kind",),
+    ),
     "upstream_attempts": ("Requests sent to the upstream, those for its models included.", ()),
     "fallbacks": ("Requests that went on to a fallback, whether it answered or not.", ()),
     "corrections": (
@@ -69,6 +74,8 @@ LIMITS = (
     *("body", "body_timeout", "concurrency", "connections", "entries"),
     *("header_timeout", "headers", "pdfs", "rate_address", "rate_key"),
 )
+
+FAULTS = ("broken", "mended", "read")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_MODELS = 100
@@ -121,6 +128,9 @@ class Metrics:
             if context.first_at:
                 taken = context.first_at - context.started
                 self._time(("time_to_first_token_seconds", model), taken)
+        for kind in FAULTS:
+            if (name := f"{kind}_calls") in facts:
+                self._add(("faulty_calls", kind), facts[name])
         if "notes" in facts:
             self._add(("dropped_hints",), facts["notes"])
         if "fallback_after" in facts:

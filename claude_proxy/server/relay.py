@@ -16,6 +16,7 @@ from claude_proxy.codecs.sse import LIMIT
 from claude_proxy.codecs.thoughts import ThoughtTap, thoughts_of
 from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
 from claude_proxy.server.context import Context
+from claude_proxy.server.mending import mended_whole, mending, note_faults
 from claude_proxy.server.notes import Notes, count_late, more_noted
 from claude_proxy.server.rate_headers import anthropic_limits
 from claude_proxy.server.reading import (
@@ -46,10 +47,11 @@ async def reply_whole(
     services: Services, context: Context, plan: "Plan", receive: Receive, send: Send
 ) -> None:
     message, headers = await ask(services, plan, receive, keys=context.keys())
+    late = Notes()
+    message = mended_whole(context, plan, message, late)
     services.reasoning.keep(thoughts_of(message["content"]), plan.route, plan.seal)
     note_usage(services, context, plan, message["usage"])
     message["usage"] = told(services, plan, message["usage"], streamed=False)
-    late = Notes()
     body = context.surface.whole(message, plan.call.body.whole, late)
     own = plan.headers if not late.items else more_noted(plan.headers, late, context.facts)
     await send_json(send, 200, body, {**own, **headers})
@@ -104,7 +106,7 @@ def _folded(plan: "Plan", raw: bytes) -> Message:
 async def reply_stream(
     services: Services, context: Context, plan: "Plan", receive: Receive, send: Send
 ) -> None:
-    decoder = plan.decoder()
+    decoder = mending(plan)
     surface, body = context.surface, plan.call.body.whole
     encode = surface.encoder(body, count_late(context.facts))
     stream = EventStream(send, context.send, decoder, plan.headers, surface, encode)
@@ -179,7 +181,9 @@ class Relay:
         if is_json(response):
             # The upstream did not stream; the client gets its stream all the same.
             raw = await read_all(response, watch, MAX_ANSWER_BYTES)
-            await self._end(unfold(whole(self._plan, response, raw)))
+            late = count_late(self._context.facts)
+            message = whole(self._plan, response, raw)
+            await self._end(unfold(mended_whole(self._context, self._plan, message, late)))
             return
         await self._pump(response, watch)
         await self.finish()
@@ -232,6 +236,7 @@ class Relay:
         if self._tap is not None:
             self._tap.feed(events)
             self._services.reasoning.keep(self._tap.thoughts(), self._plan.route, self._plan.seal)
+        note_faults(self._context, self._plan.route, self._decoder.faults)
         for event in events:
             if event["type"] == "message_delta":
                 note_usage(self._services, self._context, self._plan, event["usage"])

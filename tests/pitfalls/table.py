@@ -68,18 +68,28 @@ CALLS = (
     Row(
         5,
         "a small model writes its call into the text, in tags or a code fence",
-        "",
-        missing="such a text stays text; there is no parser for it that could be turned on",
+        "where a profile asks for it such a text becomes a call, if it names a tool of the "
+        "request; all else stays text, and of a stream only what may be a call waits",
+        '`text_calls = "read"` in a [profile](tool-calls.md)',
+        golden=(
+            "mending/hermes.txt",
+            "mending/qwen3_coder.txt",
+            "mending/reasoning_first.txt",
+            "mending/no_call.txt",
+            "mending/cut.txt",
+        ),
     ),
     Row(
         6,
         "arguments are not quite JSON",
         "whole answers: commas, quotes, Python's words and texts in texts are repaired, what "
-        "cannot be goes to the client under `__unparsedToolInput`, which asks the model again; "
-        "streams: an object's bytes pass as they come",
-        missing="streamed arguments are not checked at their end, and empty values of optional "
-        "parameters are not taken out",
+        "cannot be goes to the client under `__unparsedToolInput`, which asks the model again, and "
+        "empty values that a tool's schema forbids are left out; streams: an object's bytes pass "
+        "as they come, what is broken is logged and counted, and a profile may have them wait and "
+        "be mended in the same way",
+        '`call_inputs = "mended"` in a [profile](tool-calls.md)',
         golden=(
+            "mending/broken_inputs.txt",
             f"{_CHAT}/response/tool_malformed.json",
             f"{_CHAT}/stream/tool_malformed.txt",
             f"{_CHAT}/stream/tool_double_encoded.txt",

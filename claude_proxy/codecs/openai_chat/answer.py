@@ -139,6 +139,10 @@ class Answer:
         return self.writer.error(error.type, error.message)
 
     @property
+    def faults(self) -> dict[str, int]:
+        return {"broken": self._turn.broken} if self._turn.broken else {}
+
+    @property
     def _said(self) -> bool:
         """Whether deltas have told the answer: a `message` after them is the same once more.
 

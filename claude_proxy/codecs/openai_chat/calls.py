@@ -17,8 +17,8 @@ created, and each learns the ids and indexes that it goes by:
 import re
 from typing import NamedTuple
 
-from claude_proxy.codecs.fold import parse_input
-from claude_proxy.codecs.jsonio import dumps_text
+from claude_proxy.codecs.fold import UNPARSED, parse_input
+from claude_proxy.codecs.jsonio import dumps_text, loads
 
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
@@ -161,6 +161,18 @@ class Call:
         if self._direct or not raw.strip():
             return self.take()
         return dumps_text(parse_input(raw))
+
+    @property
+    def broken(self) -> bool:
+        """Whether the whole arguments are no JSON object; looked at when the call is over."""
+        raw = "".join(self._parts)
+        if not self._direct:
+            return UNPARSED in parse_input(raw)
+        try:
+            loads(raw)
+        except ValueError:
+            return True
+        return False
 
     def repeats(self, arguments: str) -> bool:
         """Whether `arguments` are all of the complete ones once more."""

@@ -62,6 +62,11 @@ class StreamDecoder:
         self.error: UpstreamError | None = None
         """What the final `error` event says, for a server that can still answer with a status."""
 
+    @property
+    def faults(self) -> dict[str, int]:
+        """See `Decoder`."""
+        return self._answer.faults
+
     def open(self) -> list[StreamEvent]:
         return [] if self.done else self._answer.writer.start()
 

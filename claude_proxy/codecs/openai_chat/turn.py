@@ -34,7 +34,7 @@ class _Prose:
 class Turn:
     """Text, thinking and pieces of calls in, events out. Mutable."""
 
-    __slots__ = ("_calls", "_head", "_queue", "_tool_names", "_writer")
+    __slots__ = ("_calls", "_head", "_queue", "_tool_names", "_writer", "broken")
 
     def __init__(
         self, writer: BlockWriter, *, call_prefix: str, tool_names: Mapping[str, str]
@@ -44,6 +44,8 @@ class Turn:
         self._calls = ToolCalls(call_prefix)
         self._head: Call | None = None
         self._queue: deque[_Prose | Call] = deque()
+        self.broken = 0
+        """Calls that are over and whose arguments are no JSON object."""
 
     @property
     def called(self) -> bool:
@@ -120,6 +122,7 @@ class Turn:
             return []
         events = self._open(head, head.name or UNNAMED)
         head.closed = True
+        self.broken += head.broken
         rest = head.rest()
         events += self._writer.tool_json(rest) if rest else []
         return events + self._writer.stop()

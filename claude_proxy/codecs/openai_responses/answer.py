@@ -80,7 +80,7 @@ class Answer:
         self.writer = BlockWriter(id, model, sign=self._seal.sign(), speak=speak)
         self._profile = profile
         prefix = f"toolu_{id.removeprefix('msg_')}_"
-        self._order = Order(self.writer, prefix, tool_names or {})
+        self.order = Order(self.writer, prefix, tool_names or {})
         self._meter = UsageMeter(COUNTS)
         self._items: list[_Item] = []
         self._by_index: dict[int, _Item] = {}
@@ -99,11 +99,11 @@ class Answer:
 
     def end(self, estimate: Estimate | None) -> list[StreamEvent]:
         """All that waited, and the end of the message."""
-        events = self._order.finish()
+        events = self.order.finish()
         reason = self._reason
         if reason == "end_turn":
             # What was called has to run.
-            if self._order.called:
+            if self.order.called:
                 reason = "tool_use"
             elif self._refused:
                 reason = "refusal"
@@ -166,7 +166,7 @@ class Answer:
             known = self._new(kind, index, id)
         if kind == "function_call":
             return self._call(known, item)
-        return self._order.changed(self._segment(known)) if kind == "reasoning" else []
+        return self.order.changed(self._segment(known)) if kind == "reasoning" else []
 
     def _item_done(self, event: Json) -> list[StreamEvent]:
         item = event.get("item")
@@ -192,7 +192,7 @@ class Answer:
             events = self._whole_reasoning(known, item)
         for segment in known.segments.values():
             segment.done = True
-            events += self._order.changed(segment)
+            events += self.order.changed(segment)
         return events
 
     def _part(self, item: _Item, index: int, part: object) -> list[StreamEvent]:
@@ -234,7 +234,7 @@ class Answer:
         segment = self._segment(item, index)
         segment.add(text)
         self._meter.characters += len(text)
-        return self._order.changed(segment)
+        return self.order.changed(segment)
 
     def _call(self, item: _Item, fields: Json) -> list[StreamEvent]:
         """What is known of a call: its name, and all of its arguments so far."""
@@ -244,7 +244,7 @@ class Answer:
         if arguments is not None:
             whole = arguments if isinstance(arguments, str) else dumps_text(arguments)
             self._meter.characters += segment.call.fill(whole)
-        return self._order.changed(segment)
+        return self.order.changed(segment)
 
     def _arguments_delta(self, event: Json) -> list[StreamEvent]:
         delta = _text(event, "delta")
@@ -253,7 +253,7 @@ class Answer:
         segment = self._segment(self._find(event, "function_call"))
         segment.call.add(delta)
         self._meter.characters += len(delta)
-        return self._order.changed(segment)
+        return self.order.changed(segment)
 
     def _arguments_done(self, event: Json) -> list[StreamEvent]:
         if event.get("arguments") is None:
@@ -295,7 +295,7 @@ class Answer:
         item.lengths[index] = known + len(text)
         segment.add(text)
         self._meter.characters += len(text)
-        return self._order.changed(segment)
+        return self.order.changed(segment)
 
     def _whole_reasoning(self, known: _Item, item: Json) -> list[StreamEvent]:
         texts = {source: _texts(item.get(source)) for source in _REASONING}
@@ -354,7 +354,7 @@ class Answer:
                 case _:
                     segment = Segment("text", place)
             item.segments[index] = segment
-            self._order.add(segment)
+            self.order.add(segment)
         return segment
 
 

@@ -81,7 +81,7 @@ class Segment:
 class Order:
     """Segments in, events out. Mutable. Ids of calls are `prefix` and a number, from 0."""
 
-    __slots__ = ("_calls", "_head", "_prefix", "_queue", "_tool_names", "_writer")
+    __slots__ = ("_calls", "_head", "_prefix", "_queue", "_tool_names", "_writer", "broken")
 
     def __init__(self, writer: BlockWriter, prefix: str, tool_names: Mapping[str, str]) -> None:
         self._writer = writer
@@ -90,6 +90,8 @@ class Order:
         self._calls = 0
         self._head: Segment | None = None
         self._queue: list[Segment] = []
+        self.broken = 0
+        """Calls that are over and whose arguments are no JSON object."""
 
     @property
     def called(self) -> bool:
@@ -162,6 +164,7 @@ class Order:
         events: list[StreamEvent] = []
         if segment.kind == "tool_use":
             events = self._write_call(segment, segment.call.name or UNNAMED)
+            self.broken += segment.call.broken
             rest = segment.call.rest()
             events += self._writer.tool_json(rest) if rest else []
         elif segment.signature:

@@ -50,6 +50,12 @@ class StreamDecoder:
         self.error: UpstreamError | None = None
         """What the final `error` event says, for a server that can still answer with a status."""
 
+    @property
+    def faults(self) -> dict[str, int]:
+        """See `Decoder`."""
+        broken = self._answer.order.broken
+        return {"broken": broken} if broken else {}
+
     def open(self) -> list[StreamEvent]:
         return [] if self.done else self._answer.writer.start()
 
