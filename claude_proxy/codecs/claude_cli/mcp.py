@@ -11,7 +11,7 @@ from claude_proxy._version import __version__
 from claude_proxy.codecs.claude_cli.words import INERT, SERVER
 from claude_proxy.types import Json
 
-CALL = "tools/call"
+CALL, LIST = "tools/call", "tools/list"
 _NO_OUTPUT = {"type": "text", "text": "(no output)"}
 _METHOD_NOT_FOUND = -32601
 
@@ -36,6 +36,11 @@ def called(request: Json) -> str | None:
     meta = params.get("_meta") if isinstance(params, dict) else None
     id = meta.get("claudecode/toolUseId") if isinstance(meta, dict) else None
     return id if isinstance(id, str) else ""
+
+
+def lists(request: Json) -> bool:
+    """Whether a control request wants to know the tools."""
+    return _message(request).get("method") == LIST
 
 
 def reply(request: Json, tools: Sequence[Json], results: Mapping[str, Json]) -> Json:
