@@ -5,7 +5,7 @@ come in as arguments. The only mutable things are feed/close objects and `Messag
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from claude_proxy.errors import ClaudeProxyError, UpstreamError
@@ -15,6 +15,7 @@ from claude_proxy.types.anthropic import Message, MessagesRequest, StreamEvent
 
 if TYPE_CHECKING:
     from claude_proxy.codecs.carry import Seal
+    from claude_proxy.routing.asked import Asked
 
 OnDrop = Callable[[str, str], None]
 """Called as `on_drop(path, why)` for each hint that the target language cannot carry."""
@@ -30,6 +31,8 @@ class Peek:
 
     model: str
     stream: bool
+    asked: "Asked | None" = field(default=None, compare=False)
+    """The rest of the request, for rules that want to know more; nothing of it is read before."""
 
 
 class Decoder(Protocol):

@@ -37,13 +37,27 @@ _CLAUDE = re.compile(
     r"(?:(?:[a-z]+(?:-[a-z]+)?\.)?anthropic\.)?claude"
 )
 _ALIAS_OWNER = "openai/"
+DEFAULT = "default"
+"""The name of the upstream that the variables describe."""
+
 _LONG_CONTEXT = "[1m]"
 _TOLD_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """What may stand in for a route that failed; `model` None: the same model elsewhere."""
+
+    upstream: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelMap:
-    """Names of upstream models: three tiers, then (glob, model) pairs in the user's order."""
+    """Names of upstream models: three tiers, then (glob, model) pairs in the user's order.
+
+    Each may end with `@` and the name of an upstream; without one it is the default one's.
+    """
 
     big: str
     middle: str
@@ -53,6 +67,8 @@ class ModelMap:
     unset: frozenset[str] = frozenset()
     """Tiers that stay what they are: Claude's names are the upstream's own, and the user set no
     other model."""
+    upstreams: frozenset[str] = frozenset()
+    """The names of all upstreams."""
 
     aliases: tuple[tuple[str, str], ...] = ()
     """(glob, tier's word or model) pairs for names that would else be unknown."""
@@ -60,20 +76,39 @@ class ModelMap:
     def tier(self, name: str) -> str:
         return {"BIG": self.big, "MIDDLE": self.middle, "SMALL": self.small}[name]
 
-    def configured(self, name: str) -> bool:
-        """Whether the user named this upstream model anywhere."""
-        return name in (self.big, self.middle, self.small) or any(
-            name == model for _, model in self.globs
-        )
+    def place(self, target: str) -> tuple[str, str]:
+        """Upstream and model of a target of the user's own, `MODEL` or `MODEL@UPSTREAM`.
+
+        An `@` that no upstream's name follows is part of the model's name.
+        """
+        model, at, name = target.rpartition("@")
+        return (name, model.strip()) if at and name in self.upstreams else (DEFAULT, target)
+
+    def fallback(self, entry: str) -> Fallback:
+        """`MODEL`, `MODEL@UPSTREAM`, or `@UPSTREAM` for the same model there."""
+        upstream, model = self.place(entry)
+        return Fallback(upstream, model or None)
+
+    def configured(self, name: str) -> str | None:
+        """The target by which the user named this upstream model, with or without its upstream."""
+        targets = (self.big, self.middle, self.small, *(model for _, model in self.globs))
+        if name in targets:
+            return name
+        return next((target for target in targets if self.place(target)[1] == name), None)
 
 
-def by_name(name: str, models: ModelMap) -> tuple[str, str]:
-    """The model that serves a name, and the reason for people.
+Named = tuple[str, str, str]
+"""Upstream, model, and the reason for people."""
+
+
+def by_name(name: str, models: ModelMap) -> Named:
+    """What serves a name.
 
     A trailing `[1m]`, Claude Code's mark for the long context, is never part of an upstream's
-    name. Raises `RequestError` 404 `model: NAME` for unknown names under `reject_unknown`.
+    name. A name never chooses an upstream by itself: only what the user has set does. Raises
+    `RequestError` 404 `model: NAME` for unknown names under `reject_unknown`.
     """
-    name = _without_mark(name)
+    name = without_mark(name)
     return (
         _mapped(name, models)
         or _configured(name, models)
@@ -83,32 +118,33 @@ def by_name(name: str, models: ModelMap) -> tuple[str, str]:
     )
 
 
-def _without_mark(name: str) -> str:
+def without_mark(name: str) -> str:
     marked = name.lower().endswith(_LONG_CONTEXT) and len(name) > len(_LONG_CONTEXT)
     return name[: -len(_LONG_CONTEXT)] if marked else name
 
 
-def _mapped(name: str, models: ModelMap) -> tuple[str, str] | None:
+def _mapped(name: str, models: ModelMap) -> Named | None:
     """An exact entry wins over every glob; of the globs the first that matches."""
     lower = name.lower()
     for given, model in models.globs:
         if given.lower() == lower:
-            return model, f'model "{given}" to {model}'
+            return *models.place(model), f'model "{given}" to {model}'
     for glob, model in models.globs:
         if fnmatchcase(lower, glob.lower()):
-            return model, f'glob "{glob}" to {model}'
+            return *models.place(model), f'glob "{glob}" to {model}'
     return None
 
 
-def _configured(name: str, models: ModelMap) -> tuple[str, str] | None:
+def _configured(name: str, models: ModelMap) -> Named | None:
     # Before the tiers: a gateway's `anthropic/claude-sonnet-4` may well be somebody's BIG.
-    return (name, "configured") if models.configured(name) else None
+    found = models.configured(name)
+    return None if found is None else (*models.place(found), "configured")
 
 
-def _tiered(name: str, models: ModelMap) -> tuple[str, str] | None:
+def _tiered(name: str, models: ModelMap) -> Named | None:
     lower = name.lower()
     if lower in TIERS:
-        return models.tier(TIERS[lower]), f"{lower} to {TIERS[lower]}"
+        return *models.place(models.tier(TIERS[lower])), f"{lower} to {TIERS[lower]}"
     found = _CLAUDE.match(lower)
     if found is None:
         return None
@@ -116,20 +152,20 @@ def _tiered(name: str, models: ModelMap) -> tuple[str, str] | None:
     word = next((word for word in TIERS if word in version), None)
     tier = TIERS[word] if word else "BIG"
     if tier in models.unset:
-        return name, "unchanged"
-    return models.tier(tier), f"{word or 'claude'} to {tier}"
+        return DEFAULT, name, "unchanged"
+    return *models.place(models.tier(tier)), f"{word or 'claude'} to {tier}"
 
 
-def _aliased(name: str, models: ModelMap) -> tuple[str, str] | None:
+def _aliased(name: str, models: ModelMap) -> Named | None:
     bare = name.lower().removeprefix(_ALIAS_OWNER)
     for glob, meant in models.aliases:
         if fnmatchcase(bare, glob.lower()):
             model = models.tier(TIERS[meant.lower()]) if meant.lower() in TIERS else meant
-            return model, f'alias "{glob}" to {TIERS.get(meant.lower(), meant)}'
+            return *models.place(model), f'alias "{glob}" to {TIERS.get(meant.lower(), meant)}'
     return None
 
 
-def _unknown(name: str, models: ModelMap) -> tuple[str, str]:
+def _unknown(name: str, models: ModelMap) -> Named:
     if models.reject_unknown:
         raise RequestError(f"model: {name[:_TOLD_NAME]}", status=404)
-    return name, "unchanged"
+    return DEFAULT, name, "unchanged"

@@ -11,7 +11,7 @@ import pytest
 from anthropic import Anthropic
 from structlog.testing import capture_logs
 
-from claude_proxy import profiles, routing
+from claude_proxy import profiles
 from claude_proxy.profiles import GENERIC, Profile
 from claude_proxy.routing import Route
 from claude_proxy.server import counters, counting, o200k
@@ -53,9 +53,6 @@ def named_counters(monkeypatch):
     row = profiles.ProfileRow(replace(GENERIC, name="counting", token_counters=names))
     openai = profiles.PROFILES[:-1]
     monkeypatch.setattr(profiles.rows, "PROFILES", (*openai, row))
-    routing._profile_for.cache_clear()
-    yield
-    routing._profile_for.cache_clear()
 
 
 @pytest.fixture
