@@ -183,6 +183,7 @@ SAMPLES = {
     "request_timeout": ("1", "2"),
     "first_byte_timeout": ("1", "2"),
     "trust_proxy": ("true", "false"),
+    "subagents": ("a:b", "a:c"),
     "log_level": ("DEBUG", "ERROR"),
     "prompt_compression": ("compact", "summarize"),
     "prompt_max_system_tokens": ("1", "2"),

@@ -197,8 +197,6 @@ def test_a_toml_file_with_all_kinds_of_values(place: Place) -> None:
 TOML_WARNINGS = [
     ("prot = 1", "prot is not a setting; did you mean port?"),
     ("zzz = 1", "zzz is not a setting."),
-    ("[subagents]\na = 1", "[subagents] is not used by this version."),
-    ("[[routes]]\na = 1", "[routes] is not used by this version."),
 ]
 
 

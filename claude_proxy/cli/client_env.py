@@ -10,8 +10,8 @@ from claude_proxy.codecs.jsonio import loads
 from claude_proxy.model_limits import Limits, limits_by_model, within
 from claude_proxy.native import native_for
 from claude_proxy.profiles import limited
+from claude_proxy.routing import DEFAULT
 from claude_proxy.settings import Settings
-from claude_proxy.settings.upstreams import DEFAULT
 
 _API_KEY, _LOGIN = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
 _ELSEWHERE = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")

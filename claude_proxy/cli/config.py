@@ -61,6 +61,12 @@ def shown(value: object, attribute: str) -> object:
         return {name: own.said for name, own in value.items()}
     if attribute == "custom_headers" and isinstance(value, dict):
         return {name: f"set ({len(text)} characters)" for name, text in value.items()}
+    if attribute == "client_keys" and isinstance(value, dict):
+        return {name: shown(key, "") for name, key in value.items()}
+    if attribute == "routes" and isinstance(value, tuple):
+        from claude_proxy.settings.routing import said
+
+        return [said(rule) for rule in value]
     return list(value) if isinstance(value, tuple) else value
 
 

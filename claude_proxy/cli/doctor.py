@@ -61,8 +61,8 @@ def command(write: bool, **options: Any) -> None:
 
 def _wish(settings: "Settings", known: frozenset[str], options: dict[str, Any]) -> "Wish":
     from claude_proxy.doctor.examination import Wish, wanted_models
+    from claude_proxy.routing import DEFAULT
     from claude_proxy.settings import SettingsError
-    from claude_proxy.settings.upstreams import DEFAULT
 
     name = options["upstream"]
     if name != DEFAULT and name not in settings.upstreams:

@@ -18,11 +18,11 @@ from claude_proxy.doctor.runner import Examined, Runner
 from claude_proxy.doctor.talk import Talk
 from claude_proxy.native import Dialect
 from claude_proxy.own_profiles import ProfileFinder
+from claude_proxy.routing import DEFAULT
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.services import secrets_of
 from claude_proxy.server.upstream import upstreams
 from claude_proxy.settings import Settings, is_loopback
-from claude_proxy.settings.upstreams import DEFAULT
 
 TIERS = ("big", "middle", "small")
 CLAUDE_NAMES = {"big": "opus", "middle": "sonnet", "small": "haiku"}

@@ -6,7 +6,7 @@ malformed Host can change.
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,6 +22,17 @@ _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]@:/?#\\]+))(?::[0-9]{0,5})?")
 _NO_RETRY = {"x-should-retry": "false"}
 
+_NO_CLIENT_KEY = (
+    "This server holds an upstream key and has no CLAUDE_PROXY_AUTH_KEY, so it answers only "
+    "clients on its own machine. Set CLAUDE_PROXY_AUTH_KEY and send it as x-api-key, or set "
+    "CLAUDE_PROXY_TRUST_PROXY=true behind your own proxy."
+)
+_ITS_CLIENTS = (
+    "This server passes its clients' keys on, so it cannot check them, and it spends keys of its "
+    "own at other upstreams. So it answers only clients on its own machine. Set "
+    "CLAUDE_PROXY_TRUST_PROXY=true behind your own proxy, which checks clients."
+)
+
 
 class Guard:
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
@@ -29,10 +40,11 @@ class Guard:
         self._passes_keys = not settings.fixed
         self._variable = settings.backing.key
         key = settings.auth_key.get_secret_value().encode() if settings.auth_key else None
-        self._key = key if settings.fixed else None
+        named = [each.get_secret_value().encode() for each in settings.client_keys.values()]
+        self._keys = (key, *named) if key is not None and settings.fixed else ()
         self._operators_key = key
         self._guards_metrics = key is not None or not settings.trust_proxy
-        self._local_only = settings.fixed and self._key is None and not settings.trust_proxy
+        self._local_only = settings.spends and not self._keys and not settings.trust_proxy
         self._hosts = _LOCAL_HOSTS | {host.lower() for host in settings.allowed_hosts}
         self._origins = frozenset(settings.cors_origins)
 
@@ -55,19 +67,17 @@ class Guard:
             _check_can_pass(context.keys(), self._variable)
         if self._local_only and not _from_loopback(scope, context):
             raise ClaudeProxyError(
-                "This server holds an upstream key and has no CLAUDE_PROXY_AUTH_KEY, so it "
-                "answers only clients on its own machine. Set CLAUDE_PROXY_AUTH_KEY and send "
-                "it as x-api-key, or set CLAUDE_PROXY_TRUST_PROXY=true behind your own proxy.",
+                _ITS_CLIENTS if self._passes_keys else _NO_CLIENT_KEY,
                 status=403,
                 headers=_NO_RETRY,
             )
-        if self._key is not None:
-            _check_key(context, self._key)
+        if self._keys:
+            _check_key(context, self._keys)
 
     def _check_operator(self, scope: Scope, context: Context) -> None:
         """In passthrough mode anybody's key passes, but the numbers are the operator's."""
         if self._operators_key is not None:
-            _check_key(context, self._operators_key)
+            _check_key(context, (self._operators_key,))
             return
         if not _from_loopback(scope, context):
             raise ClaudeProxyError(
@@ -110,11 +120,11 @@ class Guard:
             )
 
     def _own_origin_is_safe(self, context: Context) -> bool:
-        return self._key is not None or _host_name(context.header(b"host")) in self._hosts
+        return bool(self._keys) or _host_name(context.header(b"host")) in self._hosts
 
 
-def _check_key(context: Context, key: bytes) -> None:
-    if not _knows(context, key):
+def _check_key(context: Context, keys: Sequence[bytes]) -> None:
+    if not _knows(context, keys):
         raise ClaudeProxyError(
             "Missing or wrong key. Send the server's CLAUDE_PROXY_AUTH_KEY as x-api-key or "
             "as Authorization: Bearer (for Claude Code: ANTHROPIC_API_KEY).",
@@ -123,10 +133,12 @@ def _check_key(context: Context, key: bytes) -> None:
         )
 
 
-def _knows(context: Context, key: bytes) -> bool:
+def _knows(context: Context, keys: Sequence[bytes]) -> bool:
     # No early exit and no `str`: compare_digest refuses non-ASCII text.
     matches = [
-        hmac.compare_digest(shown.encode("latin-1", "replace"), key) for shown in context.keys()
+        hmac.compare_digest(shown.encode("latin-1", "replace"), key)
+        for shown in context.keys()
+        for key in keys
     ]
     return any(matches)
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope
 
-from claude_proxy.codecs import OnDrop, Peek, ignore_drop
+from claude_proxy.codecs import OnDrop, Peek, RequestDecoder, ignore_drop
 from claude_proxy.codecs.jsonio import Body
 from claude_proxy.errors import RequestError
+from claude_proxy.routing import Asked
 from claude_proxy.server.context import Context
 from claude_proxy.server.surface import MESSAGES, Surface
 from claude_proxy.server.watch import ClientGone
@@ -27,12 +28,17 @@ class Call:
     surface: Surface = MESSAGES
     """The language that it is written in."""
     _decoded: MessagesRequest | None = field(default=None, init=False)
+    _peek: Peek | None = field(default=None, init=False)
     _dropped: list[tuple[str, str]] = field(default_factory=list, init=False)
 
     def peek(self) -> Peek:
         """What routing needs. Raises `RequestError`."""
-        codec = self.surface.codec
-        return codec.peek(self.body.some(*codec.PEEKED))
+        if self._peek is None:
+            codec = self.surface.codec
+            found = codec.peek(self.body.some(*codec.PEEKED))
+            members = self.body if self.surface is MESSAGES else _Decoded(self.body, codec)
+            self._peek = Peek(found.model, found.stream, Asked(members, self.headers))
+        return self._peek
 
     def decoded(self, on_drop: OnDrop) -> MessagesRequest:
         """The request in Messages, checked. Raises `RequestError`.
@@ -51,6 +57,23 @@ class Call:
     def as_messages(self) -> Json:
         """The body in the form of Messages; that of a client of Messages is not checked."""
         return self.body.whole if self.surface is MESSAGES else {**self.decoded(ignore_drop)}
+
+
+class _Decoded:
+    """A body of another language, of which parts are had in Messages. It is decoded for itself:
+    a call that its own peek held would live until the collector comes. Mutable."""
+
+    def __init__(self, body: Body, codec: RequestDecoder) -> None:
+        self.raw = body.raw
+        self._body = body
+        self._codec = codec
+        self._found: Json | None = None
+
+    def some(self, *names: str) -> Json:
+        if self._found is None:
+            decoded = self._codec.decode_request(self._body.whole, on_drop=ignore_drop)
+            self._found = {**decoded}
+        return {name: self._found[name] for name in names if name in self._found}
 
 
 async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: int) -> Call:

@@ -8,7 +8,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,15 +70,12 @@ class Context:
 
     def header(self, name: bytes) -> str:
         """A request header's value, latin-1 decoded and stripped; "" when absent."""
-        value = self.headers.get(name)
-        return "" if value is None else value.decode("latin-1").strip()
+        return _text(self.headers, name)
 
     def keys(self) -> list[str]:
         """The credentials the client sent: `x-api-key` first, then the Bearer token."""
         if self._keys is None:
-            scheme, _, token = self.header(b"authorization").partition(" ")
-            bearer = token.strip() if scheme.lower() == "bearer" else ""
-            self._keys = [key for key in (self.header(b"x-api-key"), bearer) if key]
+            self._keys = credentials(self.headers)
         return self._keys
 
     def oauth(self) -> bool:
@@ -103,6 +100,19 @@ class Context:
             log.debug("upstream_error", request_id=self.id, text=_one_line(text))
         else:
             self.facts["reason"] = text
+
+
+def credentials(headers: Mapping[bytes, bytes]) -> list[str]:
+    """The keys in a request's headers: `x-api-key` first, then the Bearer token."""
+    scheme, _, token = _text(headers, b"authorization").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return [key for key in (_text(headers, b"x-api-key"), bearer) if key]
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    """A header's value, latin-1 decoded and stripped; "" when absent."""
+    value = headers.get(name)
+    return "" if value is None else value.decode("latin-1").strip()
 
 
 class RequestContext:

@@ -62,13 +62,14 @@ class Counting:
         self._ratios = Ratios()
         self._rest_until = 0.0
 
-    async def count(self, context: Context, body: Json) -> int:
+    async def count(self, context: Context, body: Json, peek: Callable[[], Peek]) -> int:
         """Input tokens of a body for `count_tokens`; the access line names who counted.
 
-        Raises `RequestError` only: whatever fails on the way, somebody counts.
+        `peek` is what routing needs of the request. Raises `RequestError` only: whatever fails
+        on the way, somebody counts.
         """
         request = anthropic_messages.decode_request(body, require_max_tokens=False)
-        route = self._route(body)
+        route = self._route(peek)
         if route is None:
             return await self._own(context, request, None)
         count = None
@@ -118,10 +119,10 @@ class Counting:
         size = self._measure(request, profile)
         self._ratios.learn(key, reported=reported - size.media, counted=size.text)
 
-    def _route(self, body: Json) -> Route | None:
+    def _route(self, peek: Callable[[], Peek]) -> Route | None:
         """None for a model that is refused, whose tokens can be counted all the same."""
         try:
-            return self._find_route(anthropic_messages.peek(body))
+            return self._find_route(peek())
         except ClaudeProxyError:
             return None
 

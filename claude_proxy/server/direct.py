@@ -159,6 +159,7 @@ class Relay:
         self._keys = context.keys()
         self._passage = passing.passage
         self._tap = self._passage.tap()
+        self._calls = services.people.passed_calls(context)
 
     @property
     def complete(self) -> bool:
@@ -212,6 +213,8 @@ class Relay:
                 # Whatever comes behind its end, and however the connection ends.
                 self._events = WholeEvents()
                 whole = until_end(whole, self._passage.tap)
+            if self._calls is not None:
+                self._calls.read(whole)
             await stream.write(whole)
             watch.spoke()
             if tap.finished:
@@ -253,6 +256,7 @@ class Relay:
             raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
         self._passage.check(raw, response.status)
         headers = self._note_head(response)
+        self._services.people.note_passed(self._context, raw)
         _note_usage(self._context, self._passage.usage_of(raw))
         kind = passed_type(response, self._services.redactor, self._keys)
         await send_bytes(self._send, raw, kind, status=response.status, headers=headers)
@@ -269,12 +273,12 @@ async def count_tokens(
     services: Services, context: Context, call: Call, receive: Receive, send: Send
 ) -> bool:
     """Passes a token count on; False where the upstream has none, so that ours must do."""
-    upstream = services.upstream
     asked = services.settings.token_counting == "auto"  # noqa: S105  # nosec B105
-    if not (asked and upstream.may_pass) or upstream.without_counts:
+    if not (asked and any(upstream.may_pass for upstream in services.upstreams.values())):
         return False
     route = services.route(call.peek())
-    if route.dialect != "messages":
+    upstream = services.upstreams[route.upstream]
+    if route.dialect != "messages" or upstream.without_counts:
         return False
     path = f"{MESSAGES_PATH}/count_tokens"
     passing = messages_pass(services, context, call, route, path, optional=True)

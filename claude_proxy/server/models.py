@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import Profile
+from claude_proxy.routing import DEFAULT
 from claude_proxy.server import direct
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import shortened
@@ -78,34 +79,49 @@ def _tier_model(services: Services, id: str) -> Listed | None:
     """Any name of Claude's that requests may use, though no list has it."""
     if "claude" not in id.lower():
         return None
-    model = services.route(Peek(id, stream=False)).model
-    found = Listed(id, model, "claude-proxy", 0, services.profile(model))
-    return None if model == id else found
+    route = services.route(Peek(id, stream=False))
+    found = Listed(id, route.model, "claude-proxy", 0, route.profile)
+    return None if route.model == id else found
 
 
 async def _all_models(services: Services, context: Context) -> list[Listed]:
-    tiers = (services.models.big, services.models.middle, services.models.small)
-    oauth = "oauth-" in context.header(b"anthropic-beta")
+    """The tiers, what the user has configured, and what the default upstream offers."""
+    models, oauth = services.models, "oauth-" in context.header(b"anthropic-beta")
     key = services.upstream.key(context.keys(), oauth=oauth)
-    entries = {e["id"]: e for e in await services.upstream_models.get(key)}
+    entries = {entry["id"]: entry for entry in await services.model_lists[DEFAULT].get(key)}
+    tiers = [models.place(target) for target in (models.big, models.middle, models.small)]
     listed = [
-        Listed(id, f"{model} (Claude {word})", "claude-proxy", 0, services.profile(model))
-        for (id, word), model in zip(TIER_IDS, tiers, strict=True)
+        _own(services, id, place, f"{place[1]} (Claude {word})")
+        for (id, word), place in zip(TIER_IDS, tiers, strict=True)
     ]
-    for model in dict.fromkeys([*tiers, *entries]):
-        entry = entries.get(model, {})
-        created = entry.get("created")
-        owner = entry.get("owned_by")
-        listed.append(
-            Listed(
-                model,
-                model,
-                owner if isinstance(owner, str) else "upstream",
-                created if isinstance(created, int) and 0 <= created < 1 << 33 else 0,
-                services.profile(model),
-            )
-        )
+    configured = {model: (upstream, model) for upstream, model in tiers}
+    for name in services.router.names():
+        route = services.route(Peek(name, stream=False))
+        configured.setdefault(name, (route.upstream, route.model))
+    for name in dict.fromkeys([*configured, *entries]):
+        if name in entries and configured.get(name, ("", name)) in (("", name), (DEFAULT, name)):
+            listed.append(_offered(services, name, entries[name]))
+        else:
+            listed.append(_own(services, name, configured[name], name))
     return listed
+
+
+def _own(services: Services, id: str, place: tuple[str, str], name: str) -> Listed:
+    upstream, model = place
+    owner = "claude-proxy" if id != model else "upstream"
+    return Listed(id, name, owner, 0, services.profile(model, upstream))
+
+
+def _offered(services: Services, model: str, entry: Json) -> Listed:
+    """One of the default upstream's own."""
+    created, owner = entry.get("created"), entry.get("owned_by")
+    return Listed(
+        model,
+        model,
+        owner if isinstance(owner, str) else "upstream",
+        created if isinstance(created, int) and 0 <= created < 1 << 33 else 0,
+        services.profile(model),
+    )
 
 
 def _page(listed: list[Listed], query: dict[str, str]) -> Json:

@@ -47,7 +47,11 @@ def routed(services: Services, context: Context, call: Call, route: Route | None
     peek = call.peek()
     route = route or services.route(peek)
     context.facts.update(
-        model=shortened(peek.model), upstream_model=shortened(route.model), stream=peek.stream
+        model=shortened(peek.model),
+        upstream=route.upstream,
+        upstream_model=shortened(route.model),
+        route=shortened(route.reason),
+        stream=peek.stream,
     )
     if route.dialect == "messages":
         context.facts["dialect"] = route.dialect

@@ -50,6 +50,7 @@ async def reply_whole(
     late = Notes()
     message = mended_whole(context, plan, message, late)
     services.reasoning.keep(thoughts_of(message["content"]), plan.route, plan.seal)
+    services.people.note(context, message["content"])
     note_usage(services, context, plan, message["usage"])
     message["usage"] = told(services, plan, message["usage"], streamed=False)
     body = context.surface.whole(message, plan.call.body.whole, late)
@@ -153,6 +154,7 @@ class Relay:
         self._stream = stream
         self._last: Sequence[StreamEvent] = ()
         self._tap = ThoughtTap() if services.reasoning.wanted(plan.route) else None
+        self._taps = [tap for tap in (self._tap, services.people.calls(context)) if tap]
 
     async def run(self, watch: Watch, stack: AsyncExitStack) -> None:
         self._pace(watch)
@@ -200,8 +202,8 @@ class Relay:
                     return
                 if not events:
                     continue
-                if self._tap is not None:
-                    self._tap.feed(events)
+                for tap in self._taps:
+                    tap.feed(events)
                 await stream.write(events)
                 if not stream.started:
                     continue  # Held back: the client has heard nothing yet.
@@ -233,8 +235,9 @@ class Relay:
         await self._stream.fail(clean, request_id=self._context.id)
 
     async def _end(self, events: Sequence[StreamEvent]) -> None:
+        for tap in self._taps:
+            tap.feed(events)
         if self._tap is not None:
-            self._tap.feed(events)
             self._services.reasoning.keep(self._tap.thoughts(), self._plan.route, self._plan.seal)
         note_faults(self._context, self._plan.route, self._decoder.faults)
         for event in events:

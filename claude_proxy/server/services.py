@@ -1,9 +1,10 @@
 """What the requests of one app share. Built without I/O; connections open on first use."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -14,8 +15,10 @@ from claude_proxy.backends.http import build
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.learning import Correction, corrected
-from claude_proxy.profiles import Profile, limited
-from claude_proxy.routing import Route, fall_back, route
+from claude_proxy.profiles import GENERIC, Profile, limited
+from claude_proxy.routing import DEFAULT, Choice, Route, fall_back
+from claude_proxy.server.agent_files import AgentFiles
+from claude_proxy.server.agent_runs import AgentRuns
 from claude_proxy.server.counters import UpstreamCounters
 from claude_proxy.server.counting import Counting
 from claude_proxy.server.drain import Drain
@@ -26,6 +29,7 @@ from claude_proxy.server.metrics_share import Share
 from claude_proxy.server.model_list import UpstreamModels
 from claude_proxy.server.pdf.process import Limits
 from claude_proxy.server.pdf.reader import PdfReader
+from claude_proxy.server.people import People
 from claude_proxy.server.prompts import Prompts
 from claude_proxy.server.reasoning import Reasoning
 from claude_proxy.server.redact import Redactor
@@ -33,7 +37,6 @@ from claude_proxy.server.upstream import upstreams
 from claude_proxy.server.watch import Watch
 from claude_proxy.server.windows import Windows
 from claude_proxy.settings import Settings
-from claude_proxy.settings.upstreams import DEFAULT
 
 Corrections = tuple[Correction, ...]
 
@@ -51,12 +54,14 @@ class Services:
             settings.transport, connect_timeout=settings.connect_timeout, inject=transport
         )
         self.redactor = Redactor(secrets_of(settings))
-        self.models = settings.model_map()
+        self.router = settings.router()
+        self.models = self.router.models
+        self.people = _people(settings)
         self.profiles = settings.profile_finder()
         self.windows = Windows(settings, changed=self._forget_routes)
         self.prompts = _prompts(settings)
         self.pdfs = PdfReader(Limits(settings.pdf_max_characters))
-        self.upstream_models = self._model_list()
+        self.model_lists = {name: self._model_list(name) for name in self.upstreams}
         self.fallbacks = settings.fallback_list()
         self.reasoning = Reasoning(settings)
         self.lessons = LearnedStore(
@@ -65,7 +70,8 @@ class Services:
             clean=self.redactor.clean,
         )
         self._lessons_seen = 0
-        self._route = lru_cache(maxsize=256)(self._find_route)
+        self._by_name = lru_cache(maxsize=256)(self._find_by_name)
+        self._placed = lru_cache(maxsize=512)(self._place)
         self.counting = Counting(
             settings.token_counting,
             UpstreamCounters(self.backend, self.upstreams),
@@ -79,27 +85,44 @@ class Services:
 
     def _configured(self) -> Iterator[str]:
         """The upstream models that the settings name."""
-        yield from (self.models.big, self.models.middle, self.models.small)
-        yield from (model for _, model in self.models.globs)
+        yield from (model for _, model in map(self.models.place, self.router.targets()) if model)
         yield from (fallback.model for fallback in self.fallbacks if fallback.model)
 
     def route(self, peek: Peek) -> Route:
-        """Where a request goes, by its model's name alone; names come again and again."""
+        """Where a request goes. Where only its model's name matters, nothing else is looked at:
+        names come again and again."""
         if self._lessons_seen != (version := self.lessons.refresh()):
             self._lessons_seen = version
             self._forget_routes()
-        return self._route(peek.model)
+        if not self.router.looks:
+            found = self._by_name(peek.model)
+        else:
+            found = self._placed(self.router.choose(peek, self.people))
+        return self._seeing(found, peek)
 
     def _forget_routes(self) -> None:
-        self._route.cache_clear()
+        self._by_name.cache_clear()
+        self._placed.cache_clear()
 
-    def _find_route(self, model: str) -> Route:
-        peek = Peek(model, stream=False)
-        return self._adapted(route(peek, self.models, base_url=self.upstream.base_url))
+    def _find_by_name(self, name: str) -> Route:
+        return self._place(self.router.by_name(name))
+
+    def _place(self, choice: Choice) -> Route:
+        upstream, model, reason, fallbacks = choice
+        return self._adapted(Route(upstream, model, GENERIC, reason, fallbacks=fallbacks))
+
+    def _seeing(self, found: Route, peek: Peek) -> Route:
+        """Another model for images that this one cannot see, where there is one."""
+        if self.router.vision is None or found.profile.vision == "seen":
+            return found
+        if peek.asked is None or not peek.asked.images:
+            return found
+        before = Choice(found.upstream, found.model, found.reason, found.fallbacks)
+        return self._placed(self.router.seeing(before))
 
     def fallback_routes(self, first: Route) -> Iterator[Route]:
         """Where a request may go, in order, after its first route has failed."""
-        for fallback in self.fallbacks:
+        for fallback in self.fallbacks if first.fallbacks is None else first.fallbacks:
             base_url = self.upstreams[fallback.upstream].base_url
             found = fall_back(first, fallback, base_url=base_url)
             if found is not None:
@@ -136,20 +159,21 @@ class Services:
         """What an upstream refuses counts more than what its list says, and the user's most."""
         return limited(corrected(profile, corrections), self.settings.max_tokens_limit)
 
-    def profile(self, model: str) -> Profile:
-        """That of one of the default upstream's models, with the limits which are known."""
-        learned, _ = self.lessons.of(DEFAULT, model)
-        return self._corrected(self._profile(DEFAULT, model), learned)
+    def profile(self, model: str, upstream: str = DEFAULT) -> Profile:
+        """That of one of an upstream's models, with the limits which are known."""
+        learned, _ = self.lessons.of(upstream, model)
+        return self._corrected(self._profile(upstream, model), learned)
 
-    def _model_list(self) -> UpstreamModels:
-        """The default upstream's, which is the same for all of its models."""
-        profile = self.profiles.find(DEFAULT, self.upstream.base_url, self.models.big)
+    def _model_list(self, name: str) -> UpstreamModels:
+        """An upstream's, which is the same for all of its models."""
+        upstream = self.upstreams[name]
+        some = self.models.place(self.models.big)[1] if name == DEFAULT else ""
         return UpstreamModels(
             self.backend,
-            self.upstream,
+            upstream,
             seconds=self.settings.models_cache_seconds,
-            on_list=self.windows.learn,
-            windows_at=profile.windows_at,
+            on_list=partial(self.windows.learn, name),
+            windows_at=self.profiles.find(name, upstream.base_url, some).windows_at,
         )
 
     def _profile(self, upstream: str, model: str) -> Profile:
@@ -159,12 +183,13 @@ class Services:
         return self.windows.within(found, upstream, model, own)
 
     async def warm(self) -> None:
-        """Asks the upstream for its models, if we have a key of our own to ask with.
+        """Asks the upstreams for their models, as far as we have keys of our own to ask with.
 
         So the first request already knows their limits. A failure is no failure of ours.
         """
-        if self.settings.fixed:
-            await self.upstream_models.get(self.upstream.key((), oauth=False))
+        keys = {name: upstream.own_key for name, upstream in self.upstreams.items()}
+        asked = [self.model_lists[name].get(key) for name, key in keys.items() if key is not None]
+        await asyncio.gather(*asked)
 
     def watch(self, receive: Receive, profile: Profile | None = None) -> Watch:
         """Around a request's wait for an upstream, with the patience that its profile asks for."""
@@ -219,6 +244,12 @@ def _share(settings: Settings) -> Share | None:
     return Share(settings.metrics_dir) if settings.metrics_dir else None
 
 
+def _people(settings: Settings) -> People:
+    keys = {name: key.get_secret_value() for name, key in settings.client_keys.items()}
+    files, listens = AgentFiles(settings.agent_folders), settings.router().knows_agents
+    return People(files, AgentRuns(), keys, listens=listens)
+
+
 def _prompts(settings: Settings) -> Prompts | None:
     """Nothing at all where prompts are sent as they are: then no request is slower for it."""
     if settings.prompt_compression == "none":
@@ -230,8 +261,10 @@ def _prompts(settings: Settings) -> Prompts | None:
 def secrets_of(settings: Settings) -> list[str]:
     """Every configured value that must never show in a log or an answer."""
     keys = (settings.openai_api_key, settings.anthropic_api_key, settings.auth_key)
-    named = (upstream.api_key for upstream in settings.upstreams.values())
+    others = settings.upstreams.values()
+    named = (*(upstream.api_key for upstream in others), *settings.client_keys.values())
     values = [key.get_secret_value() for key in (*keys, *named) if key]
+    values += [value for upstream in others for value in upstream.headers.values()]
     if settings.rate_limit_storage is not None:
         password = urlsplit(settings.rate_limit_storage.get_secret_value()).password or ""
         values += [password, unquote(password)]

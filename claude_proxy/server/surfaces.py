@@ -62,7 +62,7 @@ async def count_tokens(
         if await direct.count_tokens(services, context, call, receive, send):
             return
         body = await documents.for_counting(services, context, call, receive)
-        count = await services.counting.count(context, body)
+        count = await services.counting.count(context, body, call.peek)
     await send_json(send, 200, {"input_tokens": count})
 
 

@@ -1,5 +1,6 @@
 """Where requests to the upstream go and what they carry: URLs, credentials, custom headers."""
 
+import hmac
 from collections.abc import AsyncIterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,8 +20,9 @@ from claude_proxy.native import (
     only_messages,
 )
 from claude_proxy.profiles import Profile
+from claude_proxy.routing import DEFAULT
 from claude_proxy.settings import Settings, is_loopback
-from claude_proxy.settings.upstreams import DEFAULT
+from claude_proxy.settings.upstreams import NamedUpstream
 
 if TYPE_CHECKING:
     from claude_proxy.server.context import Context
@@ -43,6 +45,7 @@ def upstreams(settings: Settings) -> dict[str, "Upstream"]:
     """Every configured upstream by its name. Custom headers, which may be secrets, are the
     default one's alone."""
     key = settings.upstream_key if settings.fixed else None
+    kept = _kept_back(settings)
     found = {
         DEFAULT: Upstream(
             settings.upstream_url,
@@ -52,18 +55,35 @@ def upstreams(settings: Settings) -> dict[str, "Upstream"]:
             choice=settings.dialect,
             gateway=settings.backing.anthropic,
             version=settings.anthropic_version,
+            kept_back=kept,
         )
     }
     for name, named in settings.upstreams.items():
-        own = named.api_key.get_secret_value() if named.api_key else ""
         found[name] = Upstream(
             named.base_url,
-            own,
+            _key_of(named),
             azure_version=named.azure_api_version,
+            custom_headers=named.headers,
             choice=named.dialect,
             version=settings.anthropic_version,
+            kept_back=kept,
         )
     return found
+
+
+def _key_of(named: NamedUpstream) -> str | None:
+    """None passes each client's key on, which only the user's own word allows."""
+    if named.mode == "passthrough":
+        return None
+    return named.api_key.get_secret_value() if named.api_key else ""
+
+
+def _kept_back(settings: Settings) -> tuple[bytes, ...]:
+    """What clients show to this server, and no upstream may see."""
+    keys = [settings.auth_key] if settings.auth_key else []
+    if settings.fixed:
+        keys += settings.client_keys.values()
+    return tuple(key.get_secret_value().encode() for key in keys)
 
 
 class Upstream:
@@ -72,7 +92,7 @@ class Upstream:
 
     `key` is the server's own; None passes each client's key on, and "" sends none. `choice` is
     the language that the user wants it to be asked in; `gateway`: the user says that Anthropic's
-    API is there, whatever the host.
+    API is there, whatever the host. `kept_back`: keys that never go there.
     """
 
     def __init__(
@@ -85,6 +105,7 @@ class Upstream:
         choice: Choice = "auto",
         gateway: bool = False,
         version: str = "2023-06-01",
+        kept_back: Sequence[bytes] = (),
     ) -> None:
         self.base_url = _base(base_url)
         self.native = gateway_for(self.base_url) if gateway else native_for(self.base_url)
@@ -107,10 +128,16 @@ class Upstream:
         self._azure_version = azure_version
         self._takes_api_key = azure_version is not None or host.endswith(_AZURES)
         self._key = key
+        self._kept_back = kept_back
         self._custom = {name.lower(): value for name, value in custom_headers.items()}
         self._urls: dict[str, str] = {}
         self._messages_urls: dict[tuple[str, str], str] = {}
         self._messages_base = urlsplit(messages_base(self.base_url))
+
+    @property
+    def own_key(self) -> str | None:
+        """The server's key for it, "" where it wants none; None where clients bring theirs."""
+        return self._key
 
     def refuses(self, field: str) -> None:
         """Remembers that requests in Messages go without this field."""
@@ -178,7 +205,9 @@ class Upstream:
         if self._key is None and self.anthropics:
             # As they came: both may be there, and a login is only one as a Bearer token.
             sent = {name: context.header(name.encode()) for name in ("x-api-key", "authorization")}
-            return {name: value for name, value in sent.items() if value}
+            found = {name: value for name, value in sent.items() if self._may_leave(value)}
+            if found:
+                return found
         key = self.key(context.keys(), oauth=context.oauth())
         by_token = self._key is None and key != context.header(b"x-api-key")
         return self.native_key(key, by_token=by_token)
@@ -242,7 +271,14 @@ class Upstream:
         if self._key is not None:
             return self._key
         foreign = oauth and not self.anthropics
-        usable = [key for key in client_keys if self.may_get(key) and not foreign]
+        theirs = [key for key in client_keys if not self._is_kept_back(key)]
+        if not theirs:
+            raise ClaudeProxyError(
+                "This request goes to an upstream that wants your own key, and you sent only the "
+                "key of this server: send both, one as x-api-key and one as Authorization: Bearer.",
+                status=401,
+            )
+        usable = [key for key in theirs if self.may_get(key) and not foreign]
         if not usable:
             raise ClaudeProxyError(
                 "This is an Anthropic credential, and the upstream is not Anthropic over TLS, so "
@@ -251,6 +287,14 @@ class Upstream:
                 status=401,
             )
         return usable[0]
+
+    def _is_kept_back(self, key: str) -> bool:
+        raw = key.encode("latin-1", "replace")
+        return any([hmac.compare_digest(raw, kept) for kept in self._kept_back])
+
+    def _may_leave(self, value: str) -> bool:
+        """Whether a header's value is there, and is no key of this server's."""
+        return bool(value) and not self._is_kept_back(value.rpartition(" ")[2])
 
     def may_get(self, text: str) -> bool:
         """Whether a text of the client's may go there: no Anthropic key to anybody else."""

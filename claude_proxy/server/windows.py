@@ -21,7 +21,6 @@ from claude_proxy.profiles import Profile, limited
 from claude_proxy.routing import Route
 from claude_proxy.server.notes import shortened
 from claude_proxy.settings import Settings
-from claude_proxy.settings.upstreams import DEFAULT
 from claude_proxy.tokens import estimate_tokens
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import MessagesRequest, Usage
@@ -43,9 +42,9 @@ class Windows:
         self._cut: dict[_Model, int] = {}
         """Windows of models whose servers cut prompts in silence, as their counts have shown."""
 
-    def learn(self, entries: list[Json]) -> None:
-        """Takes what the default upstream's model list says."""
-        found = {(DEFAULT, model): each for model, each in limits_by_model(entries).items()}
+    def learn(self, upstream: str, entries: list[Json]) -> None:
+        """Takes what an upstream's model list says."""
+        found = {(upstream, model): each for model, each in limits_by_model(entries).items()}
         if any(self._limits.get(model) != limits for model, limits in found.items()):
             self._limits = dict([*self._limits.items(), *found.items()][-_MOST_MODELS:])
             self._changed()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from claude_proxy.settings import anthropic, limits, parse, pdfs, prompts
+from claude_proxy.settings import anthropic, limits, parse, pdfs, prompts, routing
 from claude_proxy.settings import learning as lessons
 from claude_proxy.settings import profiles as own
 from claude_proxy.settings.backings import Kind
@@ -148,10 +148,10 @@ class UpstreamSettings(BaseModel):
         Var(
             "CLAUDE_PROXY_UPSTREAMS",
             "More upstreams, by name: in the config file a table `[upstreams.NAME]` each, with "
-            "`base_url`, `api_key`, `azure_api_version`, `profile` and `dialect`; here a JSON "
-            "object of such tables.",
-            "tables with base_url and, where it needs one, api_key (and azure_api_version, "
-            "profile, dialect)",
+            "`base_url`, `api_key`, `mode`, `dialect`, `profile`, `headers` and "
+            "`azure_api_version`; here a JSON object of such tables.",
+            "tables with base_url and, where it needs one, api_key (and mode, dialect, profile, "
+            "headers, azure_api_version); an api_key is never used in mode passthrough",
             private=True,
         ),
     ] = Field(default_factory=dict, repr=False)
@@ -164,6 +164,11 @@ class UpstreamSettings(BaseModel):
             "entries like gpt-4o-mini,llama-3.3-70b@backup or a JSON array",
         ),
     ] = ()
+    routes: routing.Rules = ()
+    subagents: routing.Subagents = Field(default_factory=dict)
+    agent_folders: routing.AgentFolders = ()
+    vision_model: routing.VisionModel = None
+    client_keys: routing.ClientKeys = Field(default_factory=dict, repr=False)
     max_tokens_limit: Annotated[
         Count | None,
         Var(

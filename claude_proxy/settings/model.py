@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from claude_proxy.native import Choice, native_for
 from claude_proxy.own_profiles import ProfileFinder
-from claude_proxy.routing import ALIASES, CLAUDE, Fallback, ModelMap
+from claude_proxy.routing import ALIASES, CLAUDE, DEFAULT, Fallback, ModelMap, Router
 from claude_proxy.settings import counting, guards, parse, rates, timeouts
 from claude_proxy.settings.backings import BACKINGS, Backing
 from claude_proxy.settings.base import UpstreamSettings
@@ -31,7 +31,8 @@ from claude_proxy.settings.fields import (
     Var,
 )
 from claude_proxy.settings.profiles import finder
-from claude_proxy.settings.upstreams import DEFAULT, fallbacks
+from claude_proxy.settings.routing import check_router
+from claude_proxy.settings.upstreams import check_places
 
 # Only where nobody else could spend a key of ours: `Settings.bind`.
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
@@ -217,6 +218,12 @@ class Settings(UpstreamSettings):
                 f"CLAUDE_PROXY_UPSTREAM_DIALECT is {self.upstream_dialect}, but "
                 f"CLAUDE_PROXY_BACKEND is {self.backend}, which speaks {self.backing.dialect}."
             )
+        if self.fixed and self.client_keys and self.auth_key is None:
+            raise SettingsError(
+                "CLAUDE_PROXY_CLIENT_KEYS is set without CLAUDE_PROXY_AUTH_KEY, so that clients "
+                "would need no key at all: set it as well."
+            )
+        check_router(self.router(), self.upstreams, self.client_keys, fixed=self.fixed)
         self.fallback_list()
         self.profile_finder()
         return self
@@ -247,6 +254,16 @@ class Settings(UpstreamSettings):
     def dialect(self) -> Choice:
         """The language that the user wants the default upstream to be asked in."""
         return self.backing.dialect or self.upstream_dialect
+
+    @property
+    def spends(self) -> bool:
+        """Whether any key of the server's own is spent for clients."""
+        return self.fixed or any(upstream.spends for upstream in self.upstreams.values())
+
+    @property
+    def checks_clients(self) -> bool:
+        """Whether clients must show a key that the server knows."""
+        return self.fixed and self.auth_key is not None
 
     @property
     def idle(self) -> float:
@@ -287,11 +304,19 @@ class Settings(UpstreamSettings):
             reject_unknown=self.unknown_model == "reject",
             unset=frozenset(unset),
             aliases=aliases,
+            upstreams=frozenset((DEFAULT, *self.upstreams)),
         )
+
+    def router(self) -> Router:
+        """Everything that is set about routing."""
+        return Router(self.model_map(), self.routes, self.subagents, self.vision_model)
 
     def fallback_list(self) -> tuple[Fallback, ...]:
         """`fallbacks`, read. Raises `SettingsError` when they do not fit the mode."""
-        return fallbacks(self.fallbacks, self.upstreams, fixed=self.fixed)
+        found = tuple(map(self.model_map().fallback, self.fallbacks))
+        places = {"CLAUDE_PROXY_FALLBACKS": [each.upstream for each in found]}
+        check_places(places, self.upstreams, fixed=self.fixed)
+        return found
 
     def profile_finder(self) -> ProfileFinder:
         """Everything that is said of profiles. Raises `SettingsError` for a name of none."""
@@ -310,12 +335,19 @@ class Settings(UpstreamSettings):
             return self._safe_host()
         if is_loopback(self.host):
             return self.host, "as set, reachable only from this machine"
-        if not self.fixed:
+        if not self.spends:
             return self.host, "as set; each client brings its own key"
-        if self.auth_key is not None:
+        if self.checks_clients:
             return self.host, "as set; clients need CLAUDE_PROXY_AUTH_KEY"
         if self.trust_proxy:
             return self.host, "as set; the proxy in front is trusted to check clients"
+        if not self.fixed:
+            raise SettingsError(
+                f"CLAUDE_PROXY_HOST is {self.host}, so anybody who reaches it could use the keys "
+                "of [upstreams] in mode fixed: in passthrough mode clients are not checked. Set "
+                "CLAUDE_PROXY_HOST=127.0.0.1, or CLAUDE_PROXY_TRUST_PROXY=true if a proxy in front "
+                "checks the clients."
+            )
         raise SettingsError(
             f"CLAUDE_PROXY_HOST is {self.host}, so anybody who reaches it could use your "
             f"{self.backing.key}. Set CLAUDE_PROXY_AUTH_KEY (clients must show it), or "
@@ -324,10 +356,12 @@ class Settings(UpstreamSettings):
         )
 
     def _safe_host(self) -> tuple[str, str]:
-        if not self.fixed:
+        if not self.spends:
             return _EVERYWHERE, "each client brings its own key"
-        if self.auth_key is not None:
+        if self.checks_clients:
             return _EVERYWHERE, "clients need CLAUDE_PROXY_AUTH_KEY"
+        if not self.fixed:
+            return "127.0.0.1", "only this machine may use the keys of [upstreams]"
         return "127.0.0.1", "without CLAUDE_PROXY_AUTH_KEY only this machine may use your key"
 
 

@@ -21,8 +21,6 @@ CONFIG_NAME = "claude-proxy.toml"
 HEADER_PREFIX = "CUSTOM_HEADER_"
 PROFILES_NAME = "profiles.toml"
 """Beside the user's own config file: tables `[profiles.NAME]` and nothing else."""
-RESERVED_TABLES = ("subagents", "routes")
-"""TOML tables that later versions will read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +137,7 @@ def _flat(value: Any) -> Any:
 def _toml_warnings(path: Path, document: Mapping[str, Any], keys: Iterable[str]) -> Iterator[str]:
     known = set(keys)
     for key in document:
-        if key in RESERVED_TABLES:
-            yield f"{path}: [{key}] is not used by this version."
-        elif key not in known:
+        if key not in known:
             yield f"{path}: {key} is not a setting{_likely(key, known)}"
 
 

@@ -1,20 +1,25 @@
 """More upstreams than one: the tables `[upstreams.NAME]`, and what may stand in for a model."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.native import Choice
-from claude_proxy.routing import Fallback
+from claude_proxy.routing import DEFAULT
 from claude_proxy.settings import parse
 from claude_proxy.settings.fields import Key, SettingsError, Text
 
-DEFAULT = "default"
-"""The name of the upstream that the variables describe."""
-
+_SHOWN = 64
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -34,6 +39,23 @@ class NamedUpstream(BaseModel):
     azure_api_version: Text | None = None
     profile: Text | None = None
     dialect: Spoken = "auto"
+    mode: Annotated[Literal["fixed", "passthrough"] | None, BeforeValidator(parse.lower)] = None
+    """"passthrough": each client's own key goes there, and none else does."""
+    headers: Annotated[dict[str, str], AfterValidator(parse.headers)] = Field(
+        default_factory=dict, repr=False
+    )
+    """For every request to it."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.mode == "passthrough" and self.api_key is not None:
+            raise ValueError("has an api_key, which mode passthrough would never use")
+        return self
+
+    @property
+    def spends(self) -> bool:
+        """Whether a key of the server's own is spent there, whoever asks."""
+        return self.api_key is not None and self.mode == "fixed"
 
 
 def tables(given: Any) -> Any:
@@ -56,29 +78,25 @@ def names(given: Mapping[str, NamedUpstream]) -> Mapping[str, NamedUpstream]:
     return given
 
 
-def fallbacks(
-    entries: Sequence[str], upstreams: Mapping[str, NamedUpstream], *, fixed: bool
-) -> tuple[Fallback, ...]:
-    """`MODEL`, `MODEL@UPSTREAM` or `@UPSTREAM` (for the same model there), in order.
+def check_places(
+    places: Mapping[str, Iterable[str]], upstreams: Mapping[str, NamedUpstream], *, fixed: bool
+) -> None:
+    """Raises `SettingsError` where a setting leads to an upstream that is not there, or where in
+    passthrough mode it is not said whose key is to be spent.
 
-    An `@` that no upstream's name follows is part of the model's name. Raises `SettingsError`
-    where a server's key would be spent for clients that are not known.
+    `places`: for people, a setting's name → the names of upstreams that it leads to.
     """
-    found = tuple(_fallbacks(entries, upstreams))
-    if not fixed and any(each.upstream != DEFAULT for each in found):
-        raise SettingsError(
-            "CLAUDE_PROXY_FALLBACKS names another upstream, but in passthrough mode each client's "
-            "key belongs to the default one: set a key of the server's for it, or name models only."
-        )
-    return found
-
-
-def _fallbacks(
-    entries: Sequence[str], upstreams: Mapping[str, NamedUpstream]
-) -> Iterator[Fallback]:
-    for entry in entries:
-        model, at, name = entry.rpartition("@")
-        if at and (name in upstreams or name == DEFAULT):
-            yield Fallback(name, model.strip() or None)
-        else:
-            yield Fallback(DEFAULT, entry)
+    for setting, found in places.items():
+        for name in found:
+            if name == DEFAULT:
+                continue
+            if name not in upstreams:
+                raise SettingsError(f"{setting}: there is no [upstreams.{name[:_SHOWN]}].")
+            if not fixed and upstreams[name].mode is None:
+                raise SettingsError(
+                    f"{setting} leads to the upstream {name}, but in passthrough mode each "
+                    "client's key belongs to the default one. Say whose key goes there: in "
+                    f'[upstreams.{name}] mode = "fixed" (its api_key, spent for whoever reaches '
+                    'this server) or "passthrough" (each client\'s own), or set a key of the '
+                    "server's for the default upstream."
+                )

@@ -133,3 +133,15 @@ def test_named_upstreams_show_their_address_and_no_key(tmp_path):
         )
         assert found.exit_code == 0, found.output
         assert "http://127.0.0.1:9/v1" in found.output and "backup-secret" not in found.output
+
+
+def test_rules_are_shown_and_clients_keys_are_not() -> None:
+    rule = '{"name": "r", "key": "alice", "headers": {"X-A": "b"}, "model": "m"}'
+    keys = {"CLAUDE_PROXY_CLIENT_KEYS": "alice:canary-4-0123456789"}
+    result = call("config", "--json", CLAUDE_PROXY_ROUTES=f"[{rule}]", **keys)
+    rows = {row["name"]: row["value"] for row in loads(result.stdout.encode())["settings"]}
+    assert rows["CLAUDE_PROXY_ROUTES"] == [
+        {"name": "r", "headers": {"x-a": "b"}, "key": ["alice"], "model": "m"}
+    ]
+    assert rows["CLAUDE_PROXY_CLIENT_KEYS"] == {"alice": "set (19 characters)"}
+    assert "canary" not in result.stdout

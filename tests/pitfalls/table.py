@@ -284,8 +284,8 @@ MESSAGES = (
     Row(
         30,
         "a model without eyes refuses an image",
-        "the model reads that there was one; learned where no profile knows it",
-        missing="no other model is asked in its place",
+        "the model reads that there was one; learned where no profile knows it. With "
+        "`CLAUDE_PROXY_VISION_MODEL` another model is asked in its place, and the route says so",
         golden=(f"{_CHAT}/request/media.json",),
     ),
 )

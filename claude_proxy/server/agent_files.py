@@ -1,0 +1,73 @@
+"""Definitions of Claude Code's agents on disk, read again when they change."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import structlog
+
+from claude_proxy.routing import Definition, Definitions
+from claude_proxy.routing.agents import read_definition
+
+_USUAL = "~/.claude/agents"
+_LOOK_SECONDS = 2.0
+_MOST_FILES = 500
+_MOST_BYTES = 256 * 1024
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+log = structlog.get_logger("claude_proxy.agents")
+
+
+class AgentFiles:
+    """Mutable: it looks, at most every two seconds, whether something has changed.
+
+    `folders`, of which the first wins where two define one name; the user's own comes last.
+    """
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        self._folders = [Path(folder) for folder in dict.fromkeys([*folders, _USUAL])]
+        self._found = Definitions()
+        self._stamp: Stamp = ()
+        self._look_at = 0.0
+
+    def definitions(self) -> Definitions:
+        if (now := time.monotonic()) >= self._look_at:
+            self._look_at = now + _LOOK_SECONDS
+            paths = list(self._paths())
+            stamp = tuple(_stamps(paths))
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._found = Definitions(_read(paths))
+        return self._found
+
+    def _paths(self) -> Iterator[Path]:
+        for folder in self._folders:
+            try:
+                yield from sorted(folder.expanduser().rglob("*.md"))[:_MOST_FILES]
+            except (OSError, RuntimeError):
+                continue  # It may come yet; without a home there is none.
+
+
+def _stamps(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        yield str(path), status.st_mtime_ns, status.st_size
+
+
+def _read(paths: Iterable[Path]) -> Iterator[Definition]:
+    known: set[str] = set()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                text = file.read(_MOST_BYTES).decode("utf-8-sig")
+        except (OSError, UnicodeError) as error:
+            log.warning("agent_unreadable", file=str(path), error=type(error).__name__)
+            continue
+        found = read_definition(text, path.stem)
+        if found is not None and found.name not in known:
+            known.add(found.name)
+            yield found
