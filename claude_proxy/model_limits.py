@@ -4,6 +4,7 @@ Every server names these differently, and most name none. Pure: entries of a mod
 changed profiles and requests out.
 """
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -46,6 +47,8 @@ _MODALITIES: tuple[_Path, ...] = (("architecture", "input_modalities"), ("input_
 _PARAMETERS = "supported_parameters"
 """OpenRouter's list of what a model's servers take."""
 _REASONING = frozenset({"reasoning", "include_reasoning", "reasoning_effort"})
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
+_PARAMETERS_LENGTH = 16_384
 _MOST = 100_000_000
 """Larger numbers are no token counts."""
 
@@ -82,6 +85,31 @@ def with_windows(entries: list[Json], body: object) -> list[Json]:
         return [{**entry, "loaded_context_length": window} for entry in entries]
     found = {entry["id"]: entry for entry in entries_of(body)}
     return [{**entry, **found.get(entry["id"], {})} for entry in entries]
+
+
+def shown(body: object) -> Json:
+    """What `Profile.shown_at` says of one model, as an entry of a list would say it.
+
+    Ollama: `num_ctx` of its Modelfile is the window, unless the server has loaded it with another
+    one; the length that it was trained for is at least a bound.
+    """
+    found: Json = {}
+    lengths = [
+        value
+        for name, value in _dict(_at(body, ("model_info",))).items()
+        if name.endswith(".context_length") and type(value) is int
+    ]
+    own = _NUM_CTX.search(str(_at(body, ("parameters",)) or "")[:_PARAMETERS_LENGTH])
+    if own or lengths:
+        found["context_length"] = int(own[1]) if own else min(lengths)
+    abilities = _at(body, ("capabilities",))
+    if isinstance(abilities, list):
+        found["supports_image_input"] = "vision" in abilities
+    return found
+
+
+def _dict(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _name(entry: object) -> str:

@@ -13,12 +13,14 @@ from claude_proxy.model_limits import (
     limits_by_model,
     limits_of,
     scaled,
+    shown,
     unread,
     with_windows,
     within,
 )
 from claude_proxy.profiles import GENERIC, profile_for
 from claude_proxy.tokens import estimate_text
+from claude_proxy.types import Json
 
 # One entry of each server's list, cut to what matters, with the names it really uses.
 ENTRIES = {
@@ -353,3 +355,28 @@ def test_what_the_user_says_himself_stays():
     assert changed.vision == "seen" and changed.response_format == "json_schema"
     assert changed.context_window == ROUTED.context_window
     assert changed.max_output_tokens == 100 and not changed.sampling
+
+
+SHOWN = [
+    ({}, {}),
+    (None, {}),
+    ({"parameters": 3, "model_info": [], "capabilities": "vision"}, {}),
+    ({"model_info": {"a.context_length": "9", "general.name": "x"}}, {}),
+    (
+        {"model_info": {"a.context_length": 40_960, "a.vision.context_length": 8_192}},
+        {"context_length": 8_192},
+    ),
+    (
+        {"parameters": "num_ctx    4096\nstop x", "model_info": {"a.context_length": 40_960}},
+        {"context_length": 4_096},
+    ),
+    ({"parameters": "stop num_ctx 4096"}, {}),
+    ({"capabilities": ["completion", "vision"]}, {"supports_image_input": True}),
+    ({"capabilities": ["completion"]}, {"supports_image_input": False}),
+]
+
+
+@pytest.mark.pitfall(33)
+@pytest.mark.parametrize(("body", "entry"), SHOWN)
+def test_what_ollama_shows_of_a_model(body: object, entry: Json) -> None:
+    assert shown(body) == entry

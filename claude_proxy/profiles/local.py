@@ -22,6 +22,9 @@ _OLLAMA = replace(
     parallel_calls_field=False,
     call_content="empty",
     image_urls="told",
+    windows_at="/api/ps",
+    loaded_at="/api/ps",
+    shown_at="/api/show",
 )
 
 OLLAMA_ROWS: tuple[ProfileRow, ...] = (

@@ -300,10 +300,17 @@ class Profile:
     On a machine of one's own a prompt of 97,000 tokens takes longer than the five minutes that
     are right elsewhere, and whoever gives up then begins it again (PortOS PR#6188)."""
 
-    windows_at: Literal["/api/v0/models", "/props"] | None = None
+    windows_at: Literal["/api/v0/models", "/props", "/api/ps"] | None = None
     """Where, beside `/v1`, a server tells the windows that its own list leaves out: LM Studio in
     a list (lmstudio.ai/docs/developer/rest), llama.cpp in one number for what it runs
-    (tools/server/README.md)."""
+    (tools/server/README.md), Ollama for the models that are loaded (docs.ollama.com/api/ps)."""
+
+    loaded_at: Literal["/api/ps"] | None = None
+    """The same, asked once more after a model's first answer: Ollama loads it only then."""
+
+    shown_at: Literal["/api/show"] | None = None
+    """Where, beside `/v1`, a server tells of one model what no list has: Ollama's `num_ctx`,
+    longest window and abilities (docs.ollama.com/api/show)."""
 
     token_counters: tuple[TokenCounter, ...] = ()
     """Endpoints that count a prompt's tokens, in the order in which they are asked; those that

@@ -297,3 +297,4 @@ def note_usage(services: Services, context: Context, plan: "Plan", usage: Usage)
         output_tokens=usage["output_tokens"],
     )
     services.counting.learn(context, plan.request, plan.route, usage)
+    services.loaded.answered(context, plan.route)

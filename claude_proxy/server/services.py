@@ -24,6 +24,7 @@ from claude_proxy.server.counting import Counting
 from claude_proxy.server.drain import Drain
 from claude_proxy.server.lessons import LearnedStore
 from claude_proxy.server.limits import build_rates
+from claude_proxy.server.loaded import LoadedWindows
 from claude_proxy.server.metrics import Key, Metrics
 from claude_proxy.server.metrics_share import Share
 from claude_proxy.server.model_list import UpstreamModels
@@ -63,6 +64,7 @@ class Services:
         self.pdfs = PdfReader(Limits(settings.pdf_max_characters))
         self.model_lists = {name: self._model_list(name) for name in self.upstreams}
         self.fallbacks = settings.fallback_list()
+        self.loaded = LoadedWindows(self.backend, self.upstreams, self.windows.learn_loaded)
         self.reasoning = Reasoning(settings)
         self.lessons = LearnedStore(
             {name: upstream.base_url for name, upstream in self.upstreams.items()},
@@ -168,12 +170,14 @@ class Services:
         """An upstream's, which is the same for all of its models."""
         upstream = self.upstreams[name]
         some = self.models.place(self.models.big)[1] if name == DEFAULT else ""
+        profile = self.profiles.find(name, upstream.base_url, some)
         return UpstreamModels(
             self.backend,
             upstream,
             seconds=self.settings.models_cache_seconds,
             on_list=partial(self.windows.learn, name),
-            windows_at=self.profiles.find(name, upstream.base_url, some).windows_at,
+            windows_at=profile.windows_at,
+            shown_at=profile.shown_at,
         )
 
     def _profile(self, upstream: str, model: str) -> Profile:
@@ -235,6 +239,7 @@ class Services:
         if self.prompts is not None:
             await self.prompts.aclose()
         await self.pdfs.aclose()
+        await self.loaded.aclose()
         await self.backend.aclose()
         if self.rates is not None:
             await self.rates.aclose()

@@ -232,12 +232,13 @@ class Upstream:
             headers={"accept": "application/json", **self._headers(key)},
         )
 
-    def beside(self, path: str, *, key: str) -> WireRequest | None:
+    def beside(self, path: str, *, key: str, body: bytes = b"") -> WireRequest | None:
         """A question at `path` beside the base URL's `/v1`; None where that is nowhere."""
         if not urlsplit(self.base_url).path.endswith("/v1"):
             return None
         headers = {"accept": "application/json", **self._headers(key)}
-        return WireRequest(self.url(path, beside=True), method="GET", headers=headers)
+        method = "POST" if body else "GET"
+        return WireRequest(self.url(path, beside=True), body, method=method, headers=headers)
 
     def counter(
         self, path: str, body: bytes, *, key: str, beside: bool, headers: Mapping[str, str]

@@ -39,6 +39,8 @@ class Windows:
         self._settings = settings
         self._changed = changed
         self._limits: dict[_Model, Limits] = {}
+        self._loaded: dict[_Model, int] = {}
+        """Windows with which servers have loaded their models."""
         self._cut: dict[_Model, int] = {}
         """Windows of models whose servers cut prompts in silence, as their counts have shown."""
 
@@ -49,6 +51,12 @@ class Windows:
             self._limits = dict([*self._limits.items(), *found.items()][-_MOST_MODELS:])
             self._changed()
 
+    def learn_loaded(self, upstream: str, model: str, window: int) -> None:
+        """Takes the window that a server has loaded a model with, which no list knows better."""
+        if self._loaded.get((upstream, model)) != window and len(self._loaded) < _MOST_MODELS:
+            self._loaded[upstream, model] = window
+            self._changed()
+
     def within(
         self, profile: Profile, upstream: str, model: str, own: Container[str] = ()
     ) -> Profile:
@@ -57,6 +65,9 @@ class Windows:
         `own`: the fields of the profile that the user has set himself.
         """
         profile = within(profile, self._limits.get((upstream, bare_name(model)), Limits()), own)
+        loaded = self._loaded.get((upstream, model))
+        if loaded is not None:
+            profile = within(profile, Limits(window=loaded), own)
         cut = self._cut.get((upstream, model))
         if cut is not None:
             profile = within(profile, Limits(window=cut))

@@ -313,9 +313,9 @@ TOKENS = (
     Row(
         33,
         "a server cuts the prompt without a word",
-        "a reported prompt far below our count is logged, or told as an overflow",
+        "a reported prompt far below our count is logged, or told as an overflow; Ollama is asked "
+        "for the window of each model, and for the one that it has loaded it with",
         "`CLAUDE_PROXY_TRUNCATED_PROMPTS`",
-        missing="Ollama is not asked for the window that it really uses",
     ),
     Row(
         34,

@@ -67,6 +67,79 @@ def test_windows_beside_the_list_are_asked_for(server, upstream, profile, path, 
     assert asked_for[:2] == ["/v1/models", path]
 
 
+OLLAMA = {**TINY, "CLAUDE_PROXY_PROFILE": "ollama"}
+PS, SHOW = "/api/ps", "/api/show"
+
+
+def ollama(loaded=None, shown=None):
+    """What decides the answers of an Ollama whose model is loaded with this window."""
+    models = [{"name": "tiny:latest", "model": "tiny:latest", "context_length": loaded}]
+
+    def answer(request):
+        if request.path == PS:
+            return Reply({"models": models if loaded else []})
+        if request.path == SHOW:
+            assert request.json == {"model": "tiny"}
+            return Reply(shown, status=200 if shown else 404)
+        return Reply(completion("ok"))
+
+    return answer
+
+
+def window(url):
+    return listed(url)[0]["max_input_tokens"]
+
+
+TRAINED = {"model_info": {"general.architecture": "qwen3", "qwen3.context_length": 40_960}}
+FILE = {**TRAINED, "parameters": 'stop    "<|im_end|>"\nnum_ctx                  8192'}
+
+
+@pytest.mark.pitfall(33)
+@pytest.mark.parametrize(("shown", "known"), [(None, None), (TRAINED, 40_960), (FILE, 8_192)])
+def test_ollama_is_asked_for_each_model_once(server, upstream, shown, known):
+    upstream.models = ["tiny"]
+    upstream.answer(ollama(shown=shown))
+    url = server(**OLLAMA, CLAUDE_PROXY_MODELS_CACHE_SECONDS="0").url
+    assert window(url) == known and window(url) == known
+    assert [request.path for request in upstream.requests].count(SHOW) == 1
+
+
+@pytest.mark.pitfall(33)
+def test_the_window_that_ollama_has_loaded_wins(server, upstream):
+    upstream.models = ["tiny"]
+    upstream.answer(ollama(loaded=4_096, shown=FILE))
+    url = server(**OLLAMA).url
+    # In the list it has its tag, so this is what the first answer has made us ask for.
+    assert asked(url).status_code == 200
+    assert eventually(lambda: window(url) == 4_096)
+    for _ in range(3):
+        asked(url)
+    assert upstream.last.json["max_tokens"] < 4_096
+    paths = [request.path for request in upstream.requests]
+    assert paths.count(PS) - paths.count("/v1/models") == 1
+
+
+@pytest.mark.pitfall(33)
+def test_what_ollama_shows_of_eyes_is_kept_to(server, upstream):
+    upstream.models = ["tiny"]
+    upstream.answer(ollama(shown={**TRAINED, "capabilities": ["completion", "tools"]}))
+    url = server(**OLLAMA).url
+    listed(url)
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    asked(url, messages=[{"role": "user", "content": [{"type": "image", "source": source}]}])
+    assert "image_url" not in upstream.last.body.decode()
+
+
+@pytest.mark.pitfall(33)
+@pytest.mark.parametrize("reply", [Reply(status=404), Reply([]), Reply(b"x"), Reply(delay=60)])
+def test_an_ollama_that_tells_nothing_serves_all_the_same(server, upstream, reply):
+    upstream.models = ["tiny"]
+    own = (PS, SHOW)
+    upstream.answer(lambda request: reply if request.path in own else Reply(completion("ok")))
+    url = server(**OLLAMA).url
+    assert window(url) is None and asked(url).status_code == 200
+
+
 def test_a_server_that_is_silent_there_still_has_its_list(server, upstream):
     upstream.models = ["tiny"]
     upstream.play(Reply(delay=60))
