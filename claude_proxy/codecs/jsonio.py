@@ -69,11 +69,16 @@ def loads_body(raw: bytes) -> Json:
     return Body(raw).whole
 
 
+def mended(raw: bytes) -> bytes:
+    """The same JSON with U+FFFD for halves of surrogate pairs; most often the same bytes."""
+    return _ESCAPES.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], raw)
+
+
 def _loads_mended(raw: bytes, error: ValueError) -> tuple[Any, bytes]:
-    mended = _ESCAPES.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], raw)
+    whole = mended(raw)
     try:
-        if mended != raw:
-            return loads(mended), mended
+        if whole != raw:
+            return loads(whole), whole
     except ValueError:
         pass  # broken elsewhere too: the first error is told
     raise RequestError(f"The request body is not valid JSON: {error}") from error
