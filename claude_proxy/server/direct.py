@@ -32,20 +32,20 @@ from claude_proxy.errors import (
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
+from claude_proxy.server.demoted import whole_answer
 from claude_proxy.server.notes import Notes
 from claude_proxy.server.passages import ANTHROPIC
 from claude_proxy.server.passed_errors import NotSpoken, check_status
 from claude_proxy.server.passed_requests import (
     MESSAGES_PATH,
     Pass,
+    demoted,
     messages_pass,
     messages_wire,
 )
 from claude_proxy.server.reading import (
-    MAX_ANSWER_BYTES,
     in_time,
     is_event_stream,
-    read_all,
 )
 from claude_proxy.server.responses import PassedStream, clean_error, send_bytes
 from claude_proxy.server.services import Services
@@ -89,7 +89,7 @@ class Plan(NamedTuple):
                 response = await services.backend.send(self.passing.wire)
                 watch.accepted()
                 await check_status(response, watch, services.redactor, self.passing)
-                raw = await read_all(response, watch, MAX_ANSWER_BYTES)
+                raw = await whole_answer(response, self.passing, watch)
         finally:
             if response is not None:
                 await response.aclose()
@@ -103,7 +103,7 @@ class Plan(NamedTuple):
 def make_plan(services: Services, context: Context, call: Call, route: Route) -> Plan:
     """Retargets. Raises what is wrong with the key."""
     optional = not services.upstreams[route.upstream].only_messages
-    return Plan(route, messages_pass(services, context, call, route, optional=optional))
+    return Plan(route, _passing(services, context, call, route, optional=optional))
 
 
 def second_plan(
@@ -111,8 +111,24 @@ def second_plan(
 ) -> Plan | None:
     """The same without a part, as `Plan.left_out` names it; None where it would be the same."""
     optional = plan.passing.optional
-    passing = messages_pass(services, context, call, plan.route, optional=optional, without=part)
+    passing = _passing(services, context, call, plan.route, optional=optional, without=part)
     return None if passing.wire.body == plan.wire.body else Plan(plan.route, passing, part)
+
+
+def _passing(
+    services: Services,
+    context: Context,
+    call: Call,
+    route: Route,
+    *,
+    optional: bool,
+    without: str = "",
+) -> Pass:
+    passing = messages_pass(services, context, call, route, optional=optional, without=without)
+    if passing.stream or not services.upstreams[route.upstream].demotes:
+        return passing
+    context.facts["demoted"] = True
+    return demoted(passing)
 
 
 async def reply(
@@ -173,7 +189,7 @@ class Relay:
         stack.push_async_callback(response.aclose)
         watch.accepted()
         await check_status(response, watch, self._services.redactor, self._passing, self._keys)
-        if is_event_stream(response):
+        if is_event_stream(response) and not self._passing.demoted:
             if not self._passing.stream:
                 self._beat(watch, first=self._services.settings.ping_seconds)
             self._note_head(response)
@@ -251,7 +267,7 @@ class Relay:
         await self._stream.fail(clean, request_id=self._context.shown_id or self._context.id)
 
     async def _pass_whole(self, response: WireResponse, watch: Watch) -> None:
-        raw = await read_all(response, watch, MAX_ANSWER_BYTES)
+        raw = await whole_answer(response, self._passing, watch)
         if self._stream.started:
             raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
         self._passage.check(raw, response.status)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from claude_proxy.backends import WireRequest
+from claude_proxy.codecs.demote import as_stream
 from claude_proxy.codecs.retarget import retarget
 from claude_proxy.native import Native
 from claude_proxy.profiles import Profile
@@ -19,6 +20,7 @@ from claude_proxy.server.upstream import Upstream
 from claude_proxy.server.verbatim import anthropic_headers, passed_query
 
 MESSAGES_PATH = "/v1/messages"
+_STREAM = "text/event-stream"
 
 
 class Pass(NamedTuple):
@@ -33,6 +35,8 @@ class Pass(NamedTuple):
     profile: Profile | None = None
     """That of the model, if it is about one."""
     passage: Passage = passages.MESSAGES
+    demoted: bool = False
+    """Whether a stream was asked for though the client wants a whole answer."""
 
 
 def messages_pass(
@@ -71,6 +75,14 @@ def messages_pass(
     return Pass(wire, headers, stream, optional, route.profile, _passage(native))
 
 
+def demoted(passing: Pass) -> Pass:
+    """The same request, which asks for a stream."""
+    wire = passing.wire
+    headers = {**wire.headers, "accept": _STREAM}
+    wire = wire._replace(body=as_stream(wire.body), headers=headers)
+    return passing._replace(wire=wire, demoted=True)
+
+
 def _passage(native: Native) -> Passage:
     return passages.ANTHROPIC if native.claude else passages.MESSAGES
 
@@ -87,7 +99,7 @@ def messages_wire(
     notes: Notes,
 ) -> WireRequest:
     headers = {
-        "accept": "text/event-stream" if stream else "application/json",
+        "accept": _STREAM if stream else "application/json",
         **anthropic_headers(call, upstream, native, notes),
         **upstream.credential(context),
     }

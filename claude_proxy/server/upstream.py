@@ -55,6 +55,7 @@ def upstreams(settings: Settings) -> dict[str, "Upstream"]:
             choice=settings.dialect,
             gateway=settings.backing.anthropic,
             version=settings.anthropic_version,
+            demotes=settings.anthropic_demote_nonstreaming,
             kept_back=kept,
         )
     }
@@ -66,6 +67,7 @@ def upstreams(settings: Settings) -> dict[str, "Upstream"]:
             custom_headers=named.headers,
             choice=named.dialect,
             version=settings.anthropic_version,
+            demotes=settings.anthropic_demote_nonstreaming,
             kept_back=kept,
         )
     return found
@@ -105,6 +107,7 @@ class Upstream:
         choice: Choice = "auto",
         gateway: bool = False,
         version: str = "2023-06-01",
+        demotes: bool = False,
         kept_back: Sequence[bytes] = (),
     ) -> None:
         self.base_url = _base(base_url)
@@ -115,8 +118,8 @@ class Upstream:
         self.version = version
         """Anthropic's `anthropic-version`, for clients that name none."""
         self.only_messages = only_messages(choice, self.base_url)
-        self.whole_api = self.native.claude and self.only_messages
-        """Whether all of Anthropic's API is there."""
+        self.demotes = demotes and self.native.claude
+        """Whether it is asked for streams where clients want whole answers."""
         self.may_pass = choice != "chat" and (self.only_messages or bool(self.native.prefer))
         """Whether any of its models may be asked in Messages."""
         self.without_messages = False
@@ -133,6 +136,11 @@ class Upstream:
         self._urls: dict[str, str] = {}
         self._messages_urls: dict[tuple[str, str], str] = {}
         self._messages_base = urlsplit(messages_base(self.base_url))
+
+    @property
+    def whole_api(self) -> bool:
+        """Whether all of Anthropic's API is there."""
+        return self.native.claude and self.only_messages
 
     @property
     def own_key(self) -> str | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from claude_proxy.settings import parse
-from claude_proxy.settings.fields import Key, Var
+from claude_proxy.settings.fields import TRUTH, Key, Var
 
 ApiKey = Annotated[
     Key | None,
@@ -22,6 +22,14 @@ Version = Annotated[
         "ANTHROPIC_VERSION",
         "The header `anthropic-version` for clients that send none.",
         "a version like 2023-06-01",
+    ),
+]
+Demote = Annotated[
+    bool,
+    Var(
+        "ANTHROPIC_DEMOTE_NONSTREAMING",
+        "Asks Anthropic for streams where clients want whole answers, and folds them into one.",
+        TRUTH,
     ),
 ]
 ForwardUrl = Annotated[

@@ -55,6 +55,7 @@ class UpstreamSettings(BaseModel):
     anthropic_api_key: anthropic.ApiKey = None
     anthropic_forward_url: anthropic.ForwardUrl = "https://api.anthropic.com"
     anthropic_version: anthropic.Version = "2023-06-01"
+    anthropic_demote_nonstreaming: anthropic.Demote = False
     azure_api_version: Annotated[
         Text | None,
         Var(
