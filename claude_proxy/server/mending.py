@@ -45,7 +45,9 @@ def mended_whole(context: Context, plan: "Plan", message: Message, on_drop: OnDr
 def note_faults(context: Context, route: Route, faults: Mapping[str, int]) -> None:
     """For the access line and the metrics; what reached the client broken is a line of its own."""
     for kind, count in faults.items():
-        context.facts[f"{kind}_calls"] = count
+        # An answer may be made of several of an upstream's.
+        name = f"{kind}_calls"
+        context.facts[name] = context.facts.get(name, 0) + count
     if "broken" in faults:
         log.warning(
             "calls_broken",

@@ -1,9 +1,9 @@
 """The way back: one upstream's answer, whole or streamed, to the client that asked for it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.types import Receive, Send
 
@@ -32,6 +32,7 @@ from claude_proxy.server.reading import (
 from claude_proxy.server.responses import EventStream, clean_error, send_json, worth_showing
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import SilenceAfterFinish, Watch
+from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, StreamEvent, Usage
 
 if TYPE_CHECKING:
@@ -53,9 +54,22 @@ async def reply_whole(
     services.people.note(context, message["content"])
     note_usage(services, context, plan, message["usage"])
     message["usage"] = told(services, plan, message["usage"], streamed=False)
+    own = own_answer(context, plan, late, message)
+    await send_json(send, 200, own.body, {**own.headers, **headers})
+
+
+class OwnAnswer(NamedTuple):
+    """A message as the client reads it, and our own headers for it."""
+
+    body: Json
+    headers: Mapping[str, str]
+
+
+def own_answer(context: Context, plan: "Plan", late: Notes, message: Message) -> OwnAnswer:
+    """`late`: what was dropped of the answer so far."""
     body = context.surface.whole(message, plan.call.body.whole, late)
     own = plan.headers if not late.items else more_noted(plan.headers, late, context.facts)
-    await send_json(send, 200, body, {**own, **headers})
+    return OwnAnswer(body, own)
 
 
 async def ask(
@@ -108,31 +122,23 @@ async def reply_stream(
     services: Services, context: Context, plan: "Plan", receive: Receive, send: Send
 ) -> None:
     decoder = mending(plan)
+    stream = stream_for(context, plan, decoder, send)
+    await run_relay(Relay(services, context, plan, decoder, stream), stream, receive)
+
+
+def stream_for(context: Context, plan: "Plan", decoder: Decoder, send: Send) -> EventStream:
     surface, body = context.surface, plan.call.body.whole
     encode = surface.encoder(body, count_late(context.facts))
-    stream = EventStream(send, context.send, decoder, plan.headers, surface, encode)
-    relay = Relay(services, context, plan, decoder, stream)
-    silence, profile = services.settings.idle, plan.route.profile
-    services.streams += 1
+    return EventStream(send, context.send, decoder, plan.headers, surface, encode)
+
+
+async def run_relay(relay: "Relay", stream: EventStream, receive: Receive) -> None:
+    relay.services.streams += 1
     try:
-        async with AsyncExitStack() as stack, services.watch(receive, profile) as watch:
-            await relay.run(watch, stack)
-    except SilenceAfterFinish as silent:
-        forget_frames(silent)
-        await in_time(relay.finish(), silence)
-    except ClaudeProxyError as error:
-        if decoder.finished and decoder.error is None:
-            # Silence after the finish as well: its timeout is shorter than the time to a ping.
-            forget_frames(error)
-            await in_time(relay.finish(), silence)
-            return
-        if not stream.started:
-            raise
-        forget_frames(error)
-        await in_time(relay.fail(error), silence)
+        await relay.run(receive)
     finally:
-        services.streams -= 1
-        context.first_at = stream.first_at
+        relay.services.streams -= 1
+        relay.context.first_at = stream.first_at
         await stream.aclose()
 
 
@@ -147,8 +153,8 @@ class Relay:
         decoder: Decoder,
         stream: EventStream,
     ) -> None:
-        self._services = services
-        self._context = context
+        self.services = services
+        self.context = context
         self._plan = plan
         self._decoder = decoder
         self._stream = stream
@@ -156,39 +162,70 @@ class Relay:
         self._tap = ThoughtTap() if services.reasoning.wanted(plan.route) else None
         self._taps = [tap for tap in (self._tap, services.people.calls(context)) if tap]
 
-    async def run(self, watch: Watch, stack: AsyncExitStack) -> None:
-        self._pace(watch)
-        await self._answer(watch, stack)
+    async def run(self, receive: Receive) -> None:
+        await self._watched(receive, self._answer)
 
-    def _pace(self, watch: Watch) -> None:
-        """Breaks the client's silence; ends an answer that is complete, but does not end."""
-        settings = self._services.settings
+    async def _watched(
+        self, receive: Receive, work: Callable[[Watch, AsyncExitStack], Awaitable[None]]
+    ) -> None:
+        """Does the work; what ends it early ends the answer as well as that is still possible."""
+        silence, profile = self.services.settings.idle, self._plan.route.profile
+        try:
+            async with AsyncExitStack() as stack, self.services.watch(receive, profile) as watch:
+                await work(watch, stack)
+        except SilenceAfterFinish as silent:
+            forget_frames(silent)
+            await in_time(self.finish(), silence)
+        except ClaudeProxyError as error:
+            if self._is_complete():
+                # Silence after the finish as well: its timeout is shorter than the time to a ping.
+                forget_frames(error)
+                await in_time(self.finish(), silence)
+                return
+            if not self._stream.started:
+                raise
+            forget_frames(error)
+            await in_time(self.fail(error), silence)
+
+    def _is_complete(self) -> bool:
+        """Whether all of the answer is there, but for its end."""
+        return self._decoder.finished and self._decoder.error is None
+
+    def _pace(self, watch: Watch, over: Callable[[], bool]) -> None:
+        """Breaks the client's silence; what is `over`, but does not end, is ended."""
+        settings, stream = self.services.settings, self._stream
 
         def beat() -> None:
-            if self._decoder.finished:
+            if over():
                 watch.interrupt(SilenceAfterFinish())
             else:
-                self._stream.beat()
+                stream.beat()
                 watch.beat_every(settings.ping_seconds)
 
-        watch.beat(beat, first=settings.hold_seconds, blocked=lambda: self._stream.writing)
+        first = settings.ping_seconds if stream.started else settings.hold_seconds
+        watch.beat(beat, first=first, blocked=lambda: stream.writing)
 
     async def _answer(self, watch: Watch, stack: AsyncExitStack) -> None:
-        response = await self._services.backend.send(self._plan.wire)
+        self._pace(watch, lambda: self._decoder.finished)
+        response = await self.services.backend.send(self._plan.wire)
         stack.push_async_callback(response.aclose)
         watch.accepted()
         await check_status(self._plan, response, watch)
-        keys = self._context.keys()
-        self._stream.headers.update(own_headers(self._services, response, keys))
+        keys = self.context.keys()
+        self._stream.headers.update(own_headers(self.services, response, keys))
         if is_json(response):
             # The upstream did not stream; the client gets its stream all the same.
             raw = await read_all(response, watch, MAX_ANSWER_BYTES)
-            late = count_late(self._context.facts)
+            late = count_late(self.context.facts)
             message = whole(self._plan, response, raw)
-            await self._end(unfold(mended_whole(self._context, self._plan, message, late)))
+            message = mended_whole(self.context, self._plan, message, late)
+            await self._end(self._unfolded(message))
             return
         await self._pump(response, watch)
         await self.finish()
+
+    def _unfolded(self, message: Message) -> Sequence[StreamEvent]:
+        return unfold(message)
 
     async def _pump(self, response: WireResponse, watch: Watch) -> None:
         decoder, stream = self._decoder, self._stream
@@ -209,7 +246,7 @@ class Relay:
                     continue  # Held back: the client has heard nothing yet.
                 watch.spoke()
                 if not paced:
-                    watch.beat_every(self._services.settings.ping_seconds)
+                    watch.beat_every(self.services.settings.ping_seconds)
                     paced = True
         except UpstreamError:
             # After its finish_reason an answer is complete, however its connection ends.
@@ -230,20 +267,20 @@ class Relay:
         await self.fail(error)
 
     async def fail(self, error: ClaudeProxyError) -> None:
-        self._context.note_error(error, self._services.redactor)
-        clean = clean_error(error, self._services.redactor, self._context)
-        await self._stream.fail(clean, request_id=self._context.id)
+        self.context.note_error(error, self.services.redactor)
+        clean = clean_error(error, self.services.redactor, self.context)
+        await self._stream.fail(clean, request_id=self.context.id)
 
     async def _end(self, events: Sequence[StreamEvent]) -> None:
         for tap in self._taps:
             tap.feed(events)
         if self._tap is not None:
-            self._services.reasoning.keep(self._tap.thoughts(), self._plan.route, self._plan.seal)
-        note_faults(self._context, self._plan.route, self._decoder.faults)
+            self.services.reasoning.keep(self._tap.thoughts(), self._plan.route, self._plan.seal)
+        note_faults(self.context, self._plan.route, self._decoder.faults)
         for event in events:
             if event["type"] == "message_delta":
-                note_usage(self._services, self._context, self._plan, event["usage"])
-                event["usage"] = told(self._services, self._plan, event["usage"], streamed=True)
+                note_usage(self.services, self.context, self._plan, event["usage"])
+                event["usage"] = told(self.services, self._plan, event["usage"], streamed=True)
         await self._stream.write(events, last=True)
 
 
