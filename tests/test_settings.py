@@ -380,3 +380,26 @@ def test_known_names_give_no_warning() -> None:
 def test_rates(text: str, rate: tuple[int, int]) -> None:
     assert load(CLAUDE_PROXY_RATE_LIMIT_PER_KEY=text).rate_limit_per_key == text
     assert parse_rate(text) == rate
+
+
+KEYS = {"CLAUDE_PROXY_TAVILY_API_KEY": "tvly-1", "BRAVE_API_KEY": "BSA-1"}
+SEARXNG = {"CLAUDE_PROXY_SEARXNG_URL": "http://localhost:8888/search/"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "chosen"),
+    [
+        ({}, None),
+        (KEYS, ("brave", "https://api.search.brave.com/res/v1", "BSA-1")),
+        ({**KEYS, **SEARXNG}, ("searxng", "http://localhost:8888", "")),
+        ({**KEYS, "CLAUDE_PROXY_SEARCH": "Tavily"}, ("tavily", "https://api.tavily.com", "tvly-1")),
+        ({**KEYS, "CLAUDE_PROXY_SEARCH": "none"}, None),
+    ],
+)
+def test_who_searches_the_web(environ: dict[str, str], chosen: tuple[str, str, str] | None) -> None:
+    assert load(**environ).search_service() == chosen
+
+
+def test_a_search_service_that_is_named_has_to_be_set() -> None:
+    with pytest.raises(SettingsError, match="set CLAUDE_PROXY_BRAVE_API_KEY"):
+        load(CLAUDE_PROXY_SEARCH="brave", **SEARXNG)

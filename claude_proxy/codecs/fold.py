@@ -124,13 +124,13 @@ class MessageFold:
     ended in one, `complete` when it ended well.
     """
 
-    __slots__ = ("_blocks", "_start", "_stop", "_usage", "complete", "error")
+    __slots__ = ("_blocks", "_start", "_stop", "complete", "error", "usage")
 
     def __init__(self) -> None:
         self._start: Message | None = None
         self._blocks: dict[int, _Block] = {}
         self._stop: Any = {}
-        self._usage: Usage = no_usage()
+        self.usage: Usage = no_usage()
         self.complete = False
         self.error: ErrorBody | None = None
 
@@ -142,10 +142,10 @@ class MessageFold:
             self._blocks[event["index"]] = _Block(event["content_block"])
         elif event["type"] == "message_start":
             self._start = event["message"]
-            self._usage = _merge(self._usage, event["message"]["usage"])
+            self.usage = _merge(self.usage, event["message"]["usage"])
         elif event["type"] == "message_delta":
             self._stop = event["delta"]
-            self._usage = _merge(self._usage, event["usage"])
+            self.usage = _merge(self.usage, event["usage"])
         elif event["type"] == "message_stop":
             self.complete = True
         elif event["type"] == "error":
@@ -168,7 +168,7 @@ class MessageFold:
             "content": [block.block() for block in self._blocks.values()],
             "stop_reason": self._stop.get("stop_reason"),
             "stop_sequence": self._stop.get("stop_sequence"),
-            "usage": self._usage,
+            "usage": self.usage,
         }
 
 

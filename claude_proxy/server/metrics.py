@@ -48,12 +48,20 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "they came), mended, or read out of its text.",
         ("kind",),
     ),
-    "upstream_attempts": ("Requests sent to the upstream, those for its models included.", ()),
+    "upstream_attempts": (
+        "Requests sent to the upstream, those for its models and searches of the web included.",
+        (),
+    ),
     "fallbacks": ("Requests that went on to a fallback, whether it answered or not.", ()),
     "corrections": (
         "Requests sent again with one thing corrected that the upstream had refused, by what it "
         "was and by what came of it: accepted or refused.",
         ("field", "result"),
+    ),
+    "searches": (
+        "Searches of the web made for models, by the service that was asked and by what came of "
+        "it: found, nothing, or the code of the error.",
+        ("service", "result"),
     ),
     "upstream_reconnects": ("Attempts repeated because a kept connection had died.", ()),
     "rate_uncounted": ("Requests let pass because the store of the rates did not answer.", ()),
@@ -145,6 +153,10 @@ class Metrics:
     def correction(self, field: str, result: str) -> None:
         """Counts what became of a corrected attempt."""
         self._add(("corrections", field, result), 1)
+
+    def search(self, service: str, result: str) -> None:
+        """Counts a search of the web, or one that nobody could make."""
+        self._add(("searches", service, result), 1)
 
     def _observe_fault(self, type: str, side: str, limit: str | None) -> None:
         self._add(("errors", type, side), 1)

@@ -13,6 +13,7 @@ from claude_proxy.backends import WireRequest
 from claude_proxy.codecs import Decoder, RequestEncoder
 from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.jsonio import dumps_body
+from claude_proxy.codecs.web_search import SearchTool, find_tool, offer
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
@@ -20,6 +21,7 @@ from claude_proxy.server.dialects import TRANSLATIONS
 from claude_proxy.server.notes import Notes, answer_headers, tell_learned
 from claude_proxy.server.pdf.documents import with_pdfs
 from claude_proxy.server.relay import ask, reply_stream, reply_whole
+from claude_proxy.server.search import reply as search
 from claude_proxy.server.services import Services
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest
@@ -40,12 +42,25 @@ class Plan(NamedTuple):
     """For the answer: the route, and what was dropped."""
     estimate: Callable[[], int]
     """Input tokens, for upstreams that report no usage."""
+    search: SearchTool | None = None
+    """What the client asks of a search of the web, if we are the one to make it."""
 
     async def reply(
         self, services: Services, context: Context, receive: Receive, send: Send
     ) -> None:
-        answer = reply_stream if self.request.get("stream") else reply_whole
+        streamed = bool(self.request.get("stream"))
+        if self.search is not None:
+            searching = search.reply_stream if streamed else search.reply_whole
+            await searching(services, context, self, self.search, receive, send)
+            return
+        answer = reply_stream if streamed else reply_whole
         await answer(services, context, self, receive, send)
+
+    def following(self, services: Services, context: Context, request: MessagesRequest) -> "Plan":
+        """The same way for a request that goes on with the conversation; what it cannot carry was
+        told with the first."""
+        call, route = self.call, self.route
+        return _translated(services, context, call, request, route, Notes(), self.search)
 
     async def usage(self, services: Services, receive: Receive) -> Json:
         """What a whole answer cost. Raises `UpstreamError`."""
@@ -78,7 +93,10 @@ def make_plan(services: Services, context: Context, call: Call, route: Route) ->
     request = with_pdfs(services, context, request, route, notes)
     if services.prompts is not None:
         request = services.prompts.shorten(request, notes, context.facts)
-    return _translated(services, context, call, request, route, notes)
+    tool = find_tool(request, notes)
+    if tool is not None:
+        request = offer(request, tool)
+    return _translated(services, context, call, request, route, notes, tool)
 
 
 def _translated(
@@ -88,6 +106,7 @@ def _translated(
     request: MessagesRequest,
     route: Route,
     notes: Notes,
+    tool: SearchTool | None,
 ) -> Plan:
     outgoing: MessagesRequest = {**request, "model": route.model}
     codec, path = TRANSLATIONS[route.dialect]
@@ -112,6 +131,7 @@ def _translated(
         seal=seal,
         headers=answer_headers(route, notes, context.facts),
         estimate=lambda: services.counting.estimate(context, request, route),
+        search=tool,
     )
 
 

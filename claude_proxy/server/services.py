@@ -34,6 +34,7 @@ from claude_proxy.server.people import People
 from claude_proxy.server.prompts import Prompts
 from claude_proxy.server.reasoning import Reasoning
 from claude_proxy.server.redact import Redactor
+from claude_proxy.server.search.searcher import Searcher
 from claude_proxy.server.upstream import upstreams
 from claude_proxy.server.watch import Watch
 from claude_proxy.server.windows import Windows
@@ -84,6 +85,7 @@ class Services:
         self.drain = Drain()
         self.rates = build_rates(settings)
         self.metrics = Metrics(self, self._configured(), _share(settings))
+        self.searcher = Searcher(settings, self.backend, self.metrics)
 
     def _configured(self) -> Iterator[str]:
         """The upstream models that the settings name."""
@@ -265,7 +267,10 @@ def _prompts(settings: Settings) -> Prompts | None:
 
 def secrets_of(settings: Settings) -> list[str]:
     """Every configured value that must never show in a log or an answer."""
-    keys = (settings.openai_api_key, settings.anthropic_api_key, settings.auth_key)
+    keys = (
+        *(settings.openai_api_key, settings.anthropic_api_key, settings.auth_key),
+        *(settings.brave_api_key, settings.tavily_api_key),
+    )
     others = settings.upstreams.values()
     named = (*(upstream.api_key for upstream in others), *settings.client_keys.values())
     values = [key.get_secret_value() for key in (*keys, *named) if key]

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from claude_proxy.settings import anthropic, limits, parse, pdfs, prompts, routing
 from claude_proxy.settings import learning as lessons
 from claude_proxy.settings import profiles as own
+from claude_proxy.settings import search as web
 from claude_proxy.settings.backings import Kind
 from claude_proxy.settings.fields import COUNT, Count, Key, Names, Text, Var
 from claude_proxy.settings.upstreams import NamedUpstream, Spoken, names, tables
@@ -187,5 +188,22 @@ class UpstreamSettings(BaseModel):
     prompt_max_system_tokens: prompts.MaxSystemTokens = 4096
     pdf: pdfs.Pdf = "native"
     pdf_max_characters: pdfs.MaxCharacters = 300_000
+    search: web.Search = "auto"
+    searxng_url: web.SearxngUrl = None
+    brave_api_key: web.BraveKey = None
+    brave_url: web.BraveUrl = web.BRAVE
+    tavily_api_key: web.TavilyKey = None
+    tavily_url: web.TavilyUrl = web.TAVILY
     learning: lessons.Learning = True
     learned_file: lessons.LearnedFile = None
+
+    def search_service(self) -> web.ChosenService | None:
+        """Who searches the web, if anybody. Raises `SettingsError` for a service that is named
+        and not set."""
+        brave, tavily = self.brave_api_key, self.tavily_api_key
+        services = (
+            self.searxng_url and web.ChosenService("searxng", self.searxng_url, ""),
+            brave and web.ChosenService("brave", self.brave_url, brave.get_secret_value()),
+            tavily and web.ChosenService("tavily", self.tavily_url, tavily.get_secret_value()),
+        )
+        return web.choose(self.search, [each for each in services if each])

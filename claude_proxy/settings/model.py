@@ -226,6 +226,7 @@ class Settings(UpstreamSettings):
         check_router(self.router(), self.upstreams, self.client_keys, fixed=self.fixed)
         self.fallback_list()
         self.profile_finder()
+        self.search_service()
         return self
 
     @property

@@ -341,9 +341,10 @@ ERRORS = (
     Row(
         37,
         "web search and web fetch of Claude Code find nothing",
-        "",
-        missing="no search is made here yet: these tools are left out with a note, and the model "
-        "answers without them",
+        "the model gets a function, and we search with the service that is set; without one it is "
+        "told what to set. Pages are never fetched",
+        setting="`CLAUDE_PROXY_SEARCH`",
+        missing="an upstream's own web search is not used; web fetch is left out with a note",
     ),
 )
 

@@ -54,10 +54,12 @@ class Composition:
     """
 
     def __init__(self, id: str, model: str, tool: str) -> None:
+        self.id = id
         self._writer = BlockWriter(id, model)
         self._tool = tool
         self._turn = MessageFold()
-        self._usage = no_usage()
+        self.usage = no_usage()
+        """What all turns cost so far, without the searches."""
         self._stop: tuple[StopReason, str | None] = ("end_turn", None)
         self._hidden = False
         """Whether the open block is a call of the search."""
@@ -68,7 +70,8 @@ class Composition:
         self.searches: list[Search] = []
         """What the turn wants to be looked up, and nobody has answered yet."""
         self.made = 0
-        """How many searches were made, those that failed included."""
+        """How many searches were made; those that failed are not, as Anthropic counts them."""
+        self._asked = False
 
     def open(self) -> list[StreamEvent]:
         """`message_start`, unless it went out before."""
@@ -84,8 +87,13 @@ class Composition:
         return bool(self.searches) and self._stop[0] == "tool_use" and not self._calls_client()
 
     @property
-    def turn_ended(self) -> bool:
-        return self._turn.complete
+    def turn_usage(self) -> Usage:
+        """What the present turn cost."""
+        return self._turn.usage
+
+    def turn_content(self) -> list[ContentBlock]:
+        """What the model has said in the present turn, as later requests repeat it."""
+        return [self._renamed(block) for block in self._turn.message["content"]]
 
     def answered(self, outcomes: Sequence[Outcome]) -> list[StreamEvent]:
         """The results of `searches`, in their order."""
@@ -93,8 +101,9 @@ class Composition:
         for search, outcome in zip(self.searches, outcomes, strict=True):
             block = result_block(search.id, outcome)
             self._results.append(block)
-            self.made += outcome is not CUT
+            self._asked = True
             if isinstance(outcome, Found):
+                self.made += 1
                 self._hits.append(outcome.hits)
             events += self._writer.whole(block)
         self.searches = []
@@ -102,23 +111,21 @@ class Composition:
 
     def said(self) -> list[MessageParam]:
         """The turn and the results of its searches, for the next request."""
-        content: Any = [self._renamed(block) for block in self._turn.message["content"]]
+        content: Any = self.turn_content()
         results = [tool_result(block["tool_use_id"], block["content"]) for block in self._results]
         return [{"role": "assistant", "content": content}, {"role": "user", "content": results}]
 
-    def usage(self) -> Usage:
-        """What all turns cost so far."""
-        if not self.made:
-            return self._usage
-        counted = {"web_search_requests": self.made, "web_fetch_requests": 0}
-        usage: Any = {**self._usage, "server_tool_use": counted}
-        result: Usage = usage
-        return result
-
     def end(self, usage: Usage | None = None) -> list[StreamEvent]:
-        """The end of the answer; `usage` if the client is to see other counts than `usage()`."""
+        """The end of the answer; `usage` if the client is to see other counts than `usage`."""
         events = self.answered([CUT] * len(self.searches))
-        return events + self._writer.end(*self._stop, usage or self.usage())
+        counts: Usage = {**(usage or self.usage)}
+        if self._asked:
+            counts["server_tool_use"] = {"web_search_requests": self.made, "web_fetch_requests": 0}
+        reason, sequence = self._stop
+        if reason == "tool_use" and not self._calls_client():
+            # The model would search for ever; its client would wait for a call that is not there.
+            reason = "end_turn"
+        return events + self._writer.end(reason, sequence, counts)
 
     def _event(self, event: StreamEvent) -> list[StreamEvent]:
         self._read(event)
@@ -132,7 +139,7 @@ class Composition:
             return self._writer.start()
         if event["type"] == "message_delta":
             self._stop = event["delta"]["stop_reason"], event["delta"]["stop_sequence"]
-            self._usage = summed(self._usage, event["usage"])
+            self.usage = summed(self.usage, event["usage"])
         if event["type"] == "error":
             return self._writer.error(event["error"]["type"], event["error"]["message"])
         return [event] if event["type"] == "ping" else []
@@ -161,10 +168,9 @@ class Composition:
 
     def _called(self, call: ToolUseBlock) -> list[StreamEvent]:
         id = f"srvtoolu_{call['id'].removeprefix('toolu_')}"
-        query = call["input"].get("query")
-        asked = {"query": query} if isinstance(query, str) else {}
+        asked = _asked(call)
         self._ids[call["id"]] = id
-        self.searches.append(Search(id, query if isinstance(query, str) else None))
+        self.searches.append(Search(id, asked.get("query")))
         events = self._writer.begin(
             {"type": "server_tool_use", "id": id, "name": NAME, "input": {}}
         )
@@ -174,13 +180,17 @@ class Composition:
         content = self._turn.message["content"]
         return any(b["type"] == "tool_use" and b["id"] not in self._ids for b in content)
 
-    def _renamed(self, block: ContentBlock) -> Json:
+    def _renamed(self, block: ContentBlock) -> ContentBlock:
         if block["type"] == "tool_use" and block["id"] in self._ids:
             # As it will come back: see `history`.
-            query = block["input"].get("query")
-            asked = {"query": query} if isinstance(query, str) else {}
-            return {**block, "id": self._ids[block["id"]], "input": asked}
-        return {**block}
+            return {**block, "id": self._ids[block["id"]], "input": _asked(block)}
+        return block
+
+
+def _asked(call: ToolUseBlock) -> Json:
+    """The input of a search, as far as it is one."""
+    query = call["input"].get("query")
+    return {"query": query} if isinstance(query, str) else {}
 
 
 def summed(first: Usage, second: Usage) -> Usage:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.web_search.history import as_calls
@@ -84,12 +84,12 @@ def offer(request: MessagesRequest, tool: SearchTool) -> MessagesRequest:
 
 
 def _index(tools: Sequence[Json]) -> int | None:
-    names: set[Any] = set()
     for index, tool in enumerate(tools):
-        name = tool.get("name") or "web_search"
-        if str(tool.get("type") or "").startswith(KIND):
-            return index if name not in names else None
-        names.add(name)
+        # All requests with tools come by here, and most tools have no type.
+        kind = tool.get("type")
+        if kind is not None and kind.startswith(KIND):
+            name = tool.get("name") or "web_search"
+            return None if any(each.get("name") == name for each in tools[:index]) else index
     return None
 
 

@@ -74,7 +74,8 @@ def test_counts_of_all_turns_are_added_up():
     )["usage"]
     assert (usage["input_tokens"], usage["output_tokens"]) == (40, 4)
     assert usage["cache_read_input_tokens"] == 7
-    assert usage["server_tool_use"] == {"web_search_requests": 2, "web_fetch_requests": 0}
+    # A search that failed costs nothing.
+    assert usage["server_tool_use"] == {"web_search_requests": 1, "web_fetch_requests": 0}
 
 
 def test_an_answer_without_a_search_is_the_turn_itself():
@@ -87,7 +88,7 @@ def test_an_answer_without_a_search_is_the_turn_itself():
 def test_the_model_says_what_it_wants_to_be_looked_up():
     composition = Composition("msg_1", "claude", "look")
     composition.feed(turn(call("1", query="cats"), call("2", query=7), call("3", q="x")))
-    assert composition.turn_ended and composition.goes_on
+    assert composition.goes_on
     assert composition.searches == [
         Search("srvtoolu_1", "cats"),
         Search("srvtoolu_2", None),
@@ -109,7 +110,12 @@ def test_a_search_that_is_never_made_has_a_result_all_the_same():
     message = composed(turn(call("1", query="cats"), stop="max_tokens"))
     assert message["content"][1]["content"]["error_message"] == CUT.why
     assert message["stop_reason"] == "max_tokens"
-    assert "server_tool_use" not in message["usage"]
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 0
+
+
+def test_an_answer_that_only_searches_is_at_its_end_all_the_same():
+    message = composed(turn(call("1", query="cats")), (CATS,))
+    assert message["stop_reason"] == "end_turn"
 
 
 def test_the_next_request_is_what_the_history_will_be_read_as():
