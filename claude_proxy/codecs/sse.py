@@ -5,6 +5,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from collections.abc import Iterable
 
+from claude_proxy.codecs.json_values import MOST_VALUES, too_many_values
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.errors import ProtocolError
 from claude_proxy.types.anthropic import StreamEvent
@@ -45,7 +46,8 @@ class SSEDecoder:
     the usual line splitters take for line ends. Event names, ids and comments are left out; a
     line of bare JSON counts as a payload, because some servers break into a stream with an error
     object that has no `data:` in front. Pieces of an unfinished line wait in a list, so a large
-    event in small reads costs linear time. `ProtocolError` when a line or event exceeds `limit`.
+    event in small reads costs linear time. `ProtocolError` when a line or event exceeds `limit`,
+    or holds too many values to be parsed.
     """
 
     __slots__ = ("_data", "_first", "_held", "_limit", "_pieces", "_skip_lf", "_waiting")
@@ -117,14 +119,20 @@ class SSEDecoder:
             self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
             self._held += len(line)
         elif line.startswith(b"{"):
-            payloads.append(line)
+            payloads.append(_parsable(line))
 
     def _end_event(self, payloads: list[bytes]) -> None:
         payload = b"\n".join(self._data)
         if payload:
-            payloads.append(payload)
+            payloads.append(_parsable(payload))
         self._data, self._held = [], 0
 
     def _check(self, size: int) -> None:
         if size > self._limit:
             raise ProtocolError(f"The upstream sent an event of more than {self._limit} bytes.")
+
+
+def _parsable(payload: bytes) -> bytes:
+    if too_many_values(payload):
+        raise ProtocolError(f"The upstream sent an event of more than {MOST_VALUES:,} JSON values.")
+    return payload

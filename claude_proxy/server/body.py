@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.types import Receive, Scope
 
 from claude_proxy.codecs import OnDrop, Peek, RequestDecoder, ignore_drop
+from claude_proxy.codecs.json_values import MOST_VALUES, too_many_values
 from claude_proxy.codecs.jsonio import Body
 from claude_proxy.errors import RequestError
 from claude_proxy.routing import Asked
@@ -83,8 +84,12 @@ async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: 
         # the body never arrives.
         raise RequestError("Send plain HTTP/1.1, without the header Upgrade.", headers=_CLOSE)
     _check_content_type(context.header(b"content-type"))
-    body = Body(await _read(context, receive, limit))
-    return Call(body, scope.get("query_string", b""), scope["headers"], context.surface)
+    raw = await _read(context, receive, limit)
+    if too_many_values(raw):
+        raise RequestError(
+            f"The request body holds more than {MOST_VALUES:,} JSON values.", limit="entries"
+        )
+    return Call(Body(raw), scope.get("query_string", b""), scope["headers"], context.surface)
 
 
 def _check_content_type(value: str) -> None:

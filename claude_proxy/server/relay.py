@@ -10,11 +10,12 @@ from starlette.types import Receive, Send
 from claude_proxy.backends import WireResponse
 from claude_proxy.codecs import Decoder
 from claude_proxy.codecs.fold import MessageFold, unfold
+from claude_proxy.codecs.json_values import MOST_VALUES, too_many_values
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.codecs.openai_chat.stream import salvage
 from claude_proxy.codecs.sse import LIMIT
 from claude_proxy.codecs.thoughts import ThoughtTap, thoughts_of
-from claude_proxy.errors import ClaudeProxyError, UpstreamError, forget_frames
+from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError, forget_frames
 from claude_proxy.server.context import Context
 from claude_proxy.server.mending import mended_whole, mending, note_faults
 from claude_proxy.server.notes import Notes, count_late, more_noted
@@ -99,6 +100,8 @@ def whole(plan: "Plan", response: WireResponse, raw: bytes) -> Message:
     if is_event_stream(response) or raw.lstrip().startswith(_EVENT_STARTS):
         # Some models only stream, whatever was asked, and some servers call that JSON.
         return _folded(plan, raw)
+    if too_many_values(raw):
+        raise ProtocolError(f"The upstream's answer holds more than {MOST_VALUES:,} JSON values.")
     try:
         body = loads(raw)
     except ValueError:

@@ -37,7 +37,7 @@ UPSTREAM = (
     Row("stale", "a kept connection that died", "one silent reconnect, then 502"),
     Row("bomb", "a compressed answer", "inflated in steps up to the limit, or 502"),
     Row("cookies", "`Set-Cookie`", "never kept, never passed on"),
-    Row("huge-answer", "an answer over 64 MiB", "502, memory bounded"),
+    Row("huge-answer", "an answer over 64 MiB, or of millions of values", "502, memory bounded"),
 )
 
 CLIENT = (
@@ -53,6 +53,7 @@ CLIENT = (
     Row("hostile-json", "nesting, huge numbers, NaN, surrogates, BOM", "400, nothing invalid sent"),
     Row("wrong-types", "wrong types in every field", "400 that names the field"),
     Row("many-messages", "more than 10,000 messages, or 50,000 blocks in them", "400"),
+    Row("many-values", "millions of JSON values in few bytes", "400 before they are parsed"),
     Row("odd-http", "injected headers, odd paths, 100-continue", "4xx, no hang"),
     Row("upgrade", "`Upgrade: h2c`; a websocket", "served as HTTP/1.1; 400"),
     Row("smuggling", "two readings of one request", "400 or closed, the second never runs"),

@@ -182,6 +182,23 @@ def test_more_than_ten_thousand_messages_are_refused(server, upstream):
     assert counted(live.url, "claude_proxy_limit_hits_total")['{limit="entries"}'] == 1
 
 
+@pytest.mark.fault("many-values", "blocking")
+def test_millions_of_values_are_refused_and_texts_full_of_them_are_not(server, upstream):
+    """Parsing them would keep all others waiting for seconds, and take 30 times their bytes."""
+    live, text = server(), "[]," * 3_000_000
+    for body, status in (
+        ({**HELLO, "metadata": {"lists": [[]] * 3_000_000}}, 400),
+        ({**HELLO, "messages": [{"role": "user", "content": text}]}, 200),
+    ):
+        raw = json.dumps(body, separators=(",", ":")).encode()
+        headers = {"content-type": "application/json"}
+        reply = CLIENT.post(f"{live.url}/v1/messages", content=raw, headers=headers, timeout=30)
+        assert reply.status_code == status
+    assert len(upstream.posts) == 1
+    assert upstream.last.json["messages"][-1]["content"] == text
+    assert counted(live.url, "claude_proxy_limit_hits_total")['{limit="entries"}'] == 1
+
+
 @pytest.mark.fault("many-messages", "blocking")
 def test_more_than_fifty_thousand_blocks_are_refused(server, upstream):
     """Each list of them is short enough. Together they took the server ten seconds to encode."""

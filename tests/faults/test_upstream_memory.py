@@ -111,6 +111,20 @@ def huge_answer(connection, request):
         connection.send(PART)
 
 
+def many_values(connection, request):
+    """A whole answer of 48 MiB, which would be 16 million lists."""
+    connection.send(head(content_type="application/json"), b'{"choices": [{"x": [')
+    for _ in range(48):
+        connection.send(b"[]," * (MIB // 3))
+    connection.send(b"[]]}]}")
+
+
+def many_values_in_events(connection, request):
+    """Each of 6 MiB."""
+    event = framed(b'data: {"choices": [{"x": [' + b"[]," * (2 * MIB) + b"[]]}]}\n\n")
+    connection.send(STREAM_HEAD, chunked(framed(chunk({"content": "a"}))), *[chunked(event)] * 3)
+
+
 def huge_stream(connection, request):
     """To a client that asked for a whole answer."""
     connection.send(STREAM_HEAD)
@@ -123,6 +137,17 @@ def huge_error(connection, request):
     connection.send(head("400 No", content_type="text/plain"))
     for _ in range(96):
         connection.send(PART)
+
+
+@pytest.mark.fault("huge-answer")
+def test_millions_of_values_are_not_parsed(server, raw):
+    before = server.peak()
+    for act, stream in [(many_values, False), (many_values, True), (many_values_in_events, True)]:
+        raw.play(act)
+        answer = ask(server.url, stream=stream)
+        assert answer.failure == (200 if act is many_values_in_events else 502, "api_error")
+        assert "JSON values" in answer.told
+    assert grown(server, before) < 128
 
 
 @pytest.mark.slow
