@@ -33,6 +33,7 @@ from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.demoted import whole_answer
+from claude_proxy.server.failures import note_failure
 from claude_proxy.server.notes import Notes
 from claude_proxy.server.passages import ANTHROPIC
 from claude_proxy.server.passed_errors import NotSpoken, check_status
@@ -142,12 +143,16 @@ async def reply(
     try:
         async with AsyncExitStack() as stack, services.watch(receive, profile) as watch:
             await relay.run(watch, stack)
+    except ClientGone as gone:
+        relay.note(gone)
+        raise
     except ClaudeProxyError as error:
         if relay.complete:
             forget_frames(error)
             await in_time(relay.finish(), silence)
             return
         if not stream.started:
+            relay.note(error)
             # Whoever answers now, it is not the one whose head has come.
             context.shown_id = ""
             raise
@@ -262,9 +267,16 @@ class Relay:
     async def fail(self, error: ClaudeProxyError) -> None:
         """An error event after whole events; half of one, which was not sent, is forgotten."""
         _note_usage(self._context, self._tap.usage)
+        self.note(error)
         self._context.note_error(error, self._services.redactor)
         clean = clean_error(error, self._services.redactor, self._context)
         await self._stream.fail(clean, request_id=self._context.shown_id or self._context.id)
+
+    def note(self, error: Exception) -> None:
+        """For the log: why the answer did not come to its end."""
+        wire, redactor = self._passing.wire, self._services.redactor
+        if not self.complete:
+            note_failure(self._context, wire, error, redactor, stream=self._passing.stream)
 
     async def _pass_whole(self, response: WireResponse, watch: Watch) -> None:
         raw = await whole_answer(response, self._passing, watch)

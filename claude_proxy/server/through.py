@@ -18,6 +18,7 @@ from claude_proxy.errors import ClaudeProxyError, RequestError
 from claude_proxy.server import passages
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
+from claude_proxy.server.failures import note_failure
 from claude_proxy.server.notes import Notes, shortened
 from claude_proxy.server.passed_errors import check_status
 from claude_proxy.server.passed_requests import Pass
@@ -32,7 +33,7 @@ from claude_proxy.server.verbatim import (
     passed_headers,
     passed_query,
 )
-from claude_proxy.server.watch import Watch
+from claude_proxy.server.watch import ClientGone, Watch
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -80,12 +81,22 @@ async def reply(
     with services.slot():
         upload = Upload(context, receive, limit=services.settings.max_body_bytes)
         wire = _wire(services, context, scope, target, upload)
-        async with AsyncExitStack() as stack, services.watch(upload.receive) as watch:
-            upload.watch = watch
-            response = await services.backend.send(wire)
-            stack.push_async_callback(response.aclose)
-            watch.accepted()
-            await _Answer(services, context, response, send).move(watch, wire)
+        try:
+            await _pass_on(services, context, wire, upload, send)
+        except (ClaudeProxyError, ClientGone) as error:
+            note_failure(context, wire, error, services.redactor, body_bytes=upload.size)
+            raise
+
+
+async def _pass_on(
+    services: Services, context: Context, wire: WireRequest, upload: Upload, send: Send
+) -> None:
+    async with AsyncExitStack() as stack, services.watch(upload.receive) as watch:
+        upload.watch = watch
+        response = await services.backend.send(wire)
+        stack.push_async_callback(response.aclose)
+        watch.accepted()
+        await _Answer(services, context, response, send).move(watch, wire)
 
 
 def _no_endpoint(path: str, *, api: bool) -> ClaudeProxyError:

@@ -33,7 +33,8 @@ class Upload:
         self.watch: Watch | None = None
         self._receive = receive
         self._limit = limit
-        self._size = 0
+        self.size = 0
+        """How much of it has come."""
         self._whole = asyncio.Event()
         if not self.expected:
             self._whole.set()
@@ -52,8 +53,8 @@ class Upload:
             if message["type"] == "http.disconnect":
                 await self._interrupt(ClientGone())
             part: bytes = message.get("body", b"")
-            self._size += len(part)
-            if self._size > self._limit:
+            self.size += len(part)
+            if self.size > self._limit:
                 await self._interrupt(too_large(self._limit))
             if self.watch is not None:
                 self.watch.accepted()  # As long as it takes more, it is not silent.
