@@ -1,6 +1,7 @@
 """The fields of a request that OpenAI's two languages read alike."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -169,6 +170,7 @@ def user_id(body: Json, context: Context) -> str | None:
     return user
 
 
+@lru_cache(maxsize=1024)
 def short_id(id: str) -> str:
     """The id itself, or its hash where it is too long or holds control characters."""
     if len(id) <= ID_LENGTH and id.isprintable():

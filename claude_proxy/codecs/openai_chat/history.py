@@ -71,8 +71,9 @@ def _write(turns: Sequence[Turn], context: Context) -> list[ChatMessage]:
             _append_user(written, [*media, *turn.entries], context)
             media = []
             continue
-        _append_user(written, media, context)
-        media = []
+        if media:
+            _append_user(written, media, context)
+            media = []
         if turn.role == "system":
             told = content_of(texts_of(turn.entries), context)
             written.append({"role": "system", "content": told})

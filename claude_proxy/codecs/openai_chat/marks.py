@@ -66,9 +66,12 @@ def joined(texts: Sequence[str], between: str = "\n\n") -> str:
 
 def content_of(parts: Sequence[Part], context: Context) -> str | list[Json]:
     """A message's content: one string, unless media are in it or marks may be."""
-    texts = texts_of(parts)
-    if not takes_marks(context.profile, context.notes) and len(texts) == len(parts):
-        return "\n\n".join(texts)
+    if not takes_marks(context.profile, context.notes):
+        if len(parts) == 1 and isinstance(only := parts[0], str):
+            return only
+        texts = texts_of(parts)
+        if len(texts) == len(parts):
+            return "\n\n".join(texts)
     return [_text(part) if isinstance(part, str) else part for part in parts]
 
 

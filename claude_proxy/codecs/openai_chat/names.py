@@ -15,6 +15,9 @@ from claude_proxy.types import Json
 
 HASH_LENGTH = 8
 
+DEFINING = ("tool_addition", "compaction")
+"""Types of blocks that may define tools by value."""
+
 
 @lru_cache(maxsize=4096)
 def fits(word: str, limit: int) -> bool:
@@ -97,22 +100,20 @@ def named_tools(body: Json) -> Iterator[str]:
             yield name
     for message in body.get("messages") or ():
         content = message.get("content")
-        if isinstance(content, list):
-            yield from _named_in_blocks(content)
+        for block in content if isinstance(content, list) else ():
+            if block["type"] == "tool_use":
+                yield block["name"]
+            elif block["type"] in DEFINING:
+                yield from _defined_in(block)
     choice = body.get("tool_choice")
     if choice and choice.get("name"):
         yield choice["name"]
 
 
-def _named_in_blocks(blocks: list[Json]) -> Iterator[str]:
-    for block in blocks:
-        kind = block["type"]
-        if kind == "tool_use":
-            yield block["name"]
-        elif kind == "tool_addition" or kind == "compaction":
-            for definition in inline_definitions(block):
-                if isinstance(name := definition.get("name"), str) and name:
-                    yield name
+def _defined_in(block: Json) -> Iterator[str]:
+    for definition in inline_definitions(block):
+        if isinstance(name := definition.get("name"), str) and name:
+            yield name
 
 
 def inline_definitions(block: Json) -> Iterator[Json]:

@@ -8,7 +8,7 @@ from claude_proxy.codecs.openai_chat.context import Context, kept
 from claude_proxy.codecs.openai_chat.dialects import in_dialect
 from claude_proxy.codecs.openai_chat.effort import can_turn_off
 from claude_proxy.codecs.openai_chat.marks import mark_of
-from claude_proxy.codecs.openai_chat.names import inline_definitions
+from claude_proxy.codecs.openai_chat.names import DEFINING, inline_definitions
 from claude_proxy.codecs.openai_chat.schema import TooManyBranches, Work, is_strict, object_schema
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import Choice, Profile
@@ -92,7 +92,7 @@ def _inline(body: Json) -> Iterator[tuple[str, Json]]:
     for index, message in enumerate(body["messages"]):
         content = message.get("content")
         for place, block in enumerate(content if isinstance(content, list) else ()):
-            if block["type"] == "tool_addition" or block["type"] == "compaction":
+            if block["type"] in DEFINING:
                 for definition in inline_definitions(block):
                     yield f"messages.{index}.content.{place}", definition
 
