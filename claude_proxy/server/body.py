@@ -17,6 +17,7 @@ from claude_proxy.types import Json
 from claude_proxy.types.anthropic import MessagesRequest
 
 _CLOSE = {"connection": "close"}
+_JSON = "application/json"
 
 
 @dataclass(slots=True)
@@ -93,11 +94,11 @@ async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: 
 
 
 def _check_content_type(value: str) -> None:
+    if value == _JSON:
+        return
     # Browsers may send other types across origins without asking first.
     kind = value.partition(";")[0].strip().lower()
-    if kind != "application/json" and not (
-        kind.startswith("application/") and kind.endswith("+json")
-    ):
+    if kind != _JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RequestError(
             "Send the body as JSON, with the header `content-type: application/json`.",
             status=415,

@@ -84,6 +84,7 @@ LIMITS = (
 )
 
 FAULTS = ("broken", "mended", "read")
+_FAULTY_CALLS = tuple((f"{kind}_calls", ("faulty_calls", kind)) for kind in FAULTS)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_MODELS = 100
@@ -136,9 +137,9 @@ class Metrics:
             if context.first_at:
                 taken = context.first_at - context.started
                 self._time(("time_to_first_token_seconds", model), taken)
-        for kind in FAULTS:
-            if (name := f"{kind}_calls") in facts:
-                self._add(("faulty_calls", kind), facts[name])
+        for name, key in _FAULTY_CALLS:
+            if name in facts:
+                self._add(key, facts[name])
         if "notes" in facts:
             self._add(("dropped_hints",), facts["notes"])
         if "fallback_after" in facts:

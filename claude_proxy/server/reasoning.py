@@ -18,14 +18,14 @@ class Reasoning:
         self._auth = settings.auth_key.get_secret_value() if settings.auth_key else ""
         self._memory = ReasoningMemory(settings.reasoning_memory_bytes)
         # A derivation costs two microseconds, and keys come again and again.
-        self._key = lru_cache(maxsize=256)(self._derived)
+        self._seal = lru_cache(maxsize=256)(self._derived)
 
-    def _derived(self, credential: str) -> bytes:
-        return derive_key(f"{credential}\0{self._auth}")
+    def _derived(self, credential: str, profile: str, model: str) -> Seal:
+        return Seal(derive_key(f"{credential}\0{self._auth}"), profile, model)
 
     def seal(self, credential: str, route: Route) -> Seal:
         """Of the upstream's key: with the same key every worker and replica reads the same."""
-        return Seal(self._key(credential), route.profile.name, route.model)
+        return self._seal(credential, route.profile.name, route.model)
 
     def wanted(self, route: Route) -> bool:
         """Whether the upstream wants earlier reasoning back."""

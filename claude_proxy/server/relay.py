@@ -321,6 +321,8 @@ def own_headers(services: Services, response: WireResponse, keys: Sequence[str])
     """Those of a good answer; none at all from an upstream that repeats a key in one, ours or one
     of the client's `keys`."""
     passed = _passed_headers(response)
+    if not passed:
+        return passed
     return {} if services.redactor.knows(" ".join(passed.values()), *keys) else passed
 
 

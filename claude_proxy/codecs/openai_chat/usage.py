@@ -49,6 +49,8 @@ class UsageMeter:
         found: dict[str, int] = {}
         for name, field, inner in self._places:
             count = usage.get(field)
+            if count is None:
+                continue
             if inner is not None:
                 count = count.get(inner) if isinstance(count, dict) else None
             # `True` is an int in Python, not in JSON.
