@@ -16,15 +16,17 @@ from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.correcting import Pupil
-from claude_proxy.server.notes import shortened
+from claude_proxy.server.notes import noted, shortened
 from claude_proxy.server.passed_errors import NotSpoken
 from claude_proxy.server.pdf import documents
+from claude_proxy.server.pipeline import Plan as Translated
 from claude_proxy.server.plans import Plan, plan_for, routed
 from claude_proxy.server.refusals import accepted, refused
 from claude_proxy.server.services import Services
 from claude_proxy.server.summaries import prepare
 
 _TOO_MANY = 429
+_CHANGED = "other than in the request before, which breaks the upstream's prompt cache"
 
 log = structlog.get_logger("claude_proxy.fallback")
 
@@ -43,7 +45,7 @@ async def reply(
     pupil = Pupil(services, context, call)
     while True:
         try:
-            await plan.reply(services, context, receive, send)
+            await _reply(services, context, plan, receive, send)
             pupil.accepted(plan.route)
             accepted(services, plan)
             return
@@ -68,6 +70,18 @@ async def reply(
             forget_frames(error)
             following = replace(found, reason=f"{found.reason} after {error.status}")
         plan = await _plan(services, context, call, receive, following)
+
+
+async def _reply(
+    services: Services, context: Context, plan: Plan, receive: Receive, send: Send
+) -> None:
+    watch = services.cache_watch
+    look = watch.look(context, plan.route, plan.wire.body) if watch is not None else None
+    if look is not None and look.broken_at and isinstance(plan, Translated):
+        plan = plan._replace(headers=noted(plan.headers, look.broken_at, _CHANGED))
+    await plan.reply(services, context, receive, send)
+    if watch is not None and look is not None:
+        watch.answered(context, plan.route, look)
 
 
 async def _plan(

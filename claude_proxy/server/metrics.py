@@ -48,6 +48,12 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "they came), mended, or read out of its text.",
         ("kind",),
     ),
+    "prompt_cache_breaks": (
+        "Requests of a session that could not be read from the upstream's cache, by what had "
+        "changed: the prompt, or nothing, and the upstream had forgotten it. Only with "
+        "CLAUDE_PROXY_CACHE_WATCH.",
+        ("cause",),
+    ),
     "upstream_attempts": (
         "Requests sent to the upstream, those for its models and searches of the web included.",
         (),
@@ -84,6 +90,10 @@ LIMITS = (
 )
 
 FAULTS = ("broken", "mended", "read")
+_CACHE_BREAKS: tuple[tuple[str, Key], ...] = (
+    ("cache_broken_at", ("prompt_cache_breaks", "prompt")),
+    ("cache_missed", ("prompt_cache_breaks", "upstream")),
+)
 _FAULTY_CALLS = tuple((f"{kind}_calls", ("faulty_calls", kind)) for kind in FAULTS)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -140,6 +150,9 @@ class Metrics:
         for name, key in _FAULTY_CALLS:
             if name in facts:
                 self._add(key, facts[name])
+        for name, key in _CACHE_BREAKS:
+            if name in facts:
+                self._add(key, 1)
         if "notes" in facts:
             self._add(("dropped_hints",), facts["notes"])
         if "fallback_after" in facts:

@@ -19,6 +19,7 @@ from claude_proxy.profiles import GENERIC, Profile, limited
 from claude_proxy.routing import DEFAULT, Choice, Route, fall_back
 from claude_proxy.server.agent_files import AgentFiles
 from claude_proxy.server.agent_runs import AgentRuns
+from claude_proxy.server.cache_watch import CacheWatch
 from claude_proxy.server.counters import UpstreamCounters
 from claude_proxy.server.counting import Counting
 from claude_proxy.server.drain import Drain
@@ -62,16 +63,13 @@ class Services:
         self.profiles = settings.profile_finder()
         self.windows = Windows(settings, changed=self._forget_routes)
         self.prompts = _prompts(settings)
+        self.cache_watch = CacheWatch() if settings.cache_watch else None
         self.pdfs = PdfReader(Limits(settings.pdf_max_characters))
         self.model_lists = {name: self._model_list(name) for name in self.upstreams}
         self.fallbacks = settings.fallback_list()
         self.loaded = LoadedWindows(self.backend, self.upstreams, self.windows.learn_loaded)
         self.reasoning = Reasoning(settings)
-        self.lessons = LearnedStore(
-            {name: upstream.base_url for name, upstream in self.upstreams.items()},
-            file=settings.learned_file if settings.learning else None,
-            clean=self.redactor.clean,
-        )
+        self.lessons = self._learned(settings)
         self._lessons_seen = 0
         self._by_name = lru_cache(maxsize=256)(self._find_by_name)
         self._placed = lru_cache(maxsize=512)(self._place)
@@ -86,6 +84,13 @@ class Services:
         self.rates = build_rates(settings)
         self.metrics = Metrics(self, self._configured(), _share(settings))
         self.searcher = Searcher(settings, self.backend, self.metrics)
+
+    def _learned(self, settings: Settings) -> LearnedStore:
+        return LearnedStore(
+            {name: upstream.base_url for name, upstream in self.upstreams.items()},
+            file=settings.learned_file if settings.learning else None,
+            clean=self.redactor.clean,
+        )
 
     def _configured(self) -> Iterator[str]:
         """The upstream models that the settings name."""

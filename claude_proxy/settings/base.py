@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from claude_proxy.settings import anthropic, limits, parse, pdfs, prompts, routing
+from claude_proxy.settings import anthropic, caches, limits, parse, pdfs, prompts, routing
 from claude_proxy.settings import learning as lessons
 from claude_proxy.settings import profiles as own
 from claude_proxy.settings import search as web
@@ -186,6 +186,7 @@ class UpstreamSettings(BaseModel):
     reasoning_memory_bytes: limits.ReasoningMemory = 16_777_216
     prompt_compression: prompts.Compression = "none"
     prompt_max_system_tokens: prompts.MaxSystemTokens = 4096
+    cache_watch: caches.CacheWatch = False
     pdf: pdfs.Pdf = "native"
     pdf_max_characters: pdfs.MaxCharacters = 300_000
     search: web.Search = "auto"

@@ -321,8 +321,9 @@ TOKENS = (
         34,
         "the prompt cache is lost with every request",
         "each request begins with the bytes of the last; the client's changing line is taken out; "
-        "sessions have a key, and Claude behind OpenRouter its marks",
-        missing="nothing looks for breaks of the cache",
+        "sessions have a key, and Claude behind OpenRouter its marks; breaks are told, with their "
+        "place, where that is asked for",
+        "`CLAUDE_PROXY_CACHE_WATCH`",
     ),
 )
 
