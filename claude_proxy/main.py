@@ -16,9 +16,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from claude_proxy.server.app import create_app
     from claude_proxy.server.logs import configure_logs
+    from claude_proxy.server.reload import given
     from claude_proxy.settings import load_settings
 
-    settings = load_settings()
+    settings = given() or load_settings()
     settings.bind()
     configure_logs(settings)
     globals()["app"] = create_app(settings)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +33,18 @@ def command(config: str | None, **options: Any) -> None:
     """
     from claude_proxy.settings import load_settings
 
-    settings = load_settings(options=options, config=config)
-    settings = settings.model_copy(update=remembering(settings, os.environ))
+    def read() -> "Settings":
+        settings = load_settings(options=options, config=config)
+        return settings.model_copy(update=remembering(settings, os.environ))
+
+    settings = read()
     if settings.workers > 1:
         _serve_many(settings, options, config)
     else:
-        _serve_one(settings)
+        _serve_one(settings, read)
 
 
-def _serve_one(settings: "Settings") -> None:
+def _serve_one(settings: "Settings", read: Callable[[], "Settings"]) -> None:
     from claude_proxy.cli.banner import banner, check_upstream
     from claude_proxy.cli.ports import listen
     from claude_proxy.server.app import create_app
@@ -54,7 +57,7 @@ def _serve_one(settings: "Settings") -> None:
     for line in banner(settings, settings.port):
         say(line)
     check_upstream(settings.upstream_url, say)
-    serve(create_app(settings), settings, sock)
+    serve(create_app(settings), settings, sock, read)
 
 
 def _serve_many(settings: "Settings", options: Mapping[str, Any], config: str | None) -> None:

@@ -27,25 +27,17 @@ def create_app(
 
     `settings` default to the environment's; `transport` replaces the HTTP transport to the
     upstream (tests, proxies, TLS of one's own). Starlette does not run the lifespan of a mounted
-    app: whoever mounts it calls `await app.state.aclose()` at the end.
+    app: whoever mounts it calls `await app.state.aclose()` at the end. `app.state.reload(settings)`
+    gives it other settings while it runs.
     """
-    settings = settings or load_settings()
-    services = Services(settings, transport)
+    return _App(Services(settings or load_settings(), transport), transport)
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        services.metrics.start()
-        yield
-        await services.aclose()
 
-    app = _App(routes=routes(services), middleware=_middleware(services), lifespan=lifespan)
-    # A redirect would lose the body and, for model discovery, counts as a failure.
-    app.router.redirect_slashes = False
-    app.router.default = beyond(services, app.router.default)
-    app.state.services = services
-    app.state.drain = services.drain
-    app.state.aclose = services.aclose
-    return app
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    app.state.services.metrics.start()
+    yield
+    await app.state.aclose()
 
 
 _EXPOSED = (
@@ -102,6 +94,51 @@ class _App(Starlette):
     `RequestContext` answers for every exception, so they would only hand each message on, which
     costs 5 % of a small request (docs/performance.md).
     """
+
+    def __init__(
+        self, services: Services, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._own_routes, self._own_middleware = routes(services), _middleware(services)
+        super().__init__(
+            routes=self._own_routes, middleware=self._own_middleware, lifespan=_lifespan
+        )
+        # A redirect would lose the body and, for model discovery, counts as a failure.
+        self.router.redirect_slashes = False
+        self._otherwise = self.router.default
+        self.router.default = beyond(services, self._otherwise)
+        self._transport = transport
+        self.state.services = services
+        self.state.drain = services.drain
+        self.state.aclose = self._aclose
+        self.state.reload = self._reload
+
+    async def _aclose(self) -> None:
+        services: Services = self.state.services
+        await services.aclose()
+
+    def _reload(self, settings: Settings) -> Settings:
+        """Makes these settings those of the next request; gives the ones before.
+
+        Raises `SettingsError` and changes nothing where they cannot be used. Whatever the app's
+        embedder has added to it stays where it is.
+        """
+        before: Services = self.state.services
+        services = Services(settings, self._transport, before=before)
+        new_routes, new_middleware = routes(services), _middleware(services)
+        new_by_old = dict(zip(map(id, self._own_routes), new_routes, strict=True))
+        old = {id(each) for each in self._own_middleware}
+        self.user_middleware = [
+            *(each for each in self.user_middleware if id(each) not in old),
+            *new_middleware,
+        ]
+        self._own_routes, self._own_middleware = new_routes, new_middleware
+        # New lists, because requests may be walking along the old ones.
+        self.router.routes = [new_by_old.get(id(each), each) for each in self.router.routes]
+        self.router.default = beyond(services, self._otherwise)
+        self.middleware_stack = None  # Starlette builds it for the next request.
+        self.state.services = services
+        services.begin(before)
+        return before.settings
 
     def build_middleware_stack(self) -> ASGIApp:
         if self.exception_handlers or self.debug or self.max_body_size is not None:

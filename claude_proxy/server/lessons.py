@@ -31,7 +31,8 @@ def address_of(base_url: str) -> str:
 
 
 class LearnedStore:
-    """Mutable; one for each app. `addresses` are those of the upstreams, by their names.
+    """Mutable; one for each app. `addresses` are those of the upstreams, by their names; `before`
+    has learned for the same app, by other settings.
 
     A correction is on trial until a request that it made was answered. Only then it is kept.
     """
@@ -42,6 +43,7 @@ class LearnedStore:
         *,
         file: str | None = None,
         clean: Callable[[str], str] = str,
+        before: "LearnedStore | None" = None,
     ) -> None:
         self._addresses = {name: clean(address_of(url)) for name, url in addresses.items()}
         self._clean = clean
@@ -53,6 +55,9 @@ class LearnedStore:
         self._look_at = 0.0
         self._troubled = False
         self._version = 0
+        if before is not None:
+            self._set(before._lessons)
+            self._trials = {pair: {**trial} for pair, trial in before._trials.items()}
         self.refresh()
 
     def refresh(self) -> int:

@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -21,6 +22,7 @@ import uvicorn
 
 from claude_proxy.server.drain import Drain
 from claude_proxy.server.protocol import Connections
+from claude_proxy.server.reload import Hangup
 from claude_proxy.settings import Settings
 
 NOT_READY_SECONDS = 2.0
@@ -36,7 +38,8 @@ log = structlog.get_logger("claude_proxy.life")
 
 class Server(uvicorn.Server):
     """Mutable. `most_connections`: more are refused, and `hit` is told so.
-    `ceiling`: in place of `drain_seconds`. `warm` runs beside the first requests."""
+    `ceiling`: in place of `drain_seconds`. `warm` runs beside the first requests; `reload` is
+    what SIGHUP does."""
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Server(uvicorn.Server):
         hit: Callable[[str], None],
         ceiling: float | None = None,
         warm: Callable[[], Awaitable[None]] | None = None,
+        reload: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(config)
         self.connections = Connections(settings, most=most_connections, hit=hit)
@@ -55,6 +59,8 @@ class Server(uvicorn.Server):
         self._drain = drain
         self._ceiling = settings.drain_seconds if ceiling is None else ceiling
         self._warm = warm
+        self._warming: asyncio.Future[None] | None = None
+        self._reload = reload
         self._not_ready = 0.0
         self._closes_at: float | None = None
         self._ends_at: float | None = None
@@ -88,12 +94,33 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """uvicorn's, but that `stop` does not have to wait for the next tick."""
         self._loop = asyncio.get_running_loop()
-        warming = asyncio.ensure_future(self._warm()) if self._warm else None
+        self._begin_to_warm()
+        if self._reload is not None:
+            self._hear_hangups(self._loop, self._reload)
         try:
             await self._tick_until_the_end()
         finally:
-            if warming is not None:
-                warming.cancel()
+            if self._warming is not None:
+                self._warming.cancel()
+
+    def _hear_hangups(self, loop: asyncio.AbstractEventLoop, reload: Callable[[], None]) -> None:
+        # Neither Windows nor a thread of somebody else's program has such signals.
+        with contextlib.suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            hangup = Hangup()
+            hear = partial(self._hear_hangup, hangup, reload)
+            loop.add_signal_handler(signal.SIGHUP, hear)
+
+    def _hear_hangup(self, hangup: Hangup, reload: Callable[[], None]) -> None:
+        if hangup.means_the_end():
+            self.stop()
+        elif not self.should_exit:
+            reload()
+            self._begin_to_warm()
+
+    def _begin_to_warm(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+        self._warming = asyncio.ensure_future(self._warm()) if self._warm else None
 
     async def _tick_until_the_end(self) -> None:
         counter = 0

@@ -160,6 +160,15 @@ class Metrics:
         if "client_gone" in facts:
             self._add(("disconnects",), 1)
 
+    def follow(self, live: Live, models: Iterable[str]) -> None:
+        """From now on these are what is kept elsewhere, and models with lines of their own."""
+        self._live = live
+        self._models |= dict.fromkeys(models)
+
+    def add(self, key: Key, count: int) -> None:
+        """Adds what was counted elsewhere, by somebody who counts no more."""
+        self._add(key, count)
+
     def hit(self, limit: str) -> None:
         """Counts what was refused before it became a request, such as a connection."""
         self._add(("limit_hits", limit), 1)
@@ -198,10 +207,14 @@ class Metrics:
     def snapshot(self) -> Snapshot:
         """This process's numbers now."""
         return Snapshot(
-            {**self._counts, **self._live.live_counts()},
+            self._all_counts(),
             {key: list(times) for key, times in self._times.items()},
             {**self._live.live_gauges(), "workers": 1},
         )
+
+    def _all_counts(self) -> dict[Key, int]:
+        live = self._live.live_counts()
+        return {**self._counts, **{key: n + self._counts.get(key, 0) for key, n in live.items()}}
 
     def start(self) -> None:
         """Begins to share the numbers, if there is somebody to share them with."""

@@ -10,6 +10,7 @@ import gc
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp
 from claude_proxy.server.drain import drain_of
 from claude_proxy.server.life import Server
 from claude_proxy.server.protocol import KEEP_ALIVE, Protocol
+from claude_proxy.server.reload import Read, Reload
 from claude_proxy.server.services import Services
 from claude_proxy.settings import Settings
 
@@ -61,8 +63,13 @@ def server_for(
     hit = _ignore
     if isinstance(services, Services):
         hit = services.metrics.hit
-        more["warm"] = services.warm if warm else None
+        more["warm"] = partial(_warm, app) if warm else None
     return Server(config, settings, drain=drain_of(app), most_connections=most, hit=hit, **more)
+
+
+async def _warm(app: Any) -> None:
+    """By the app's services of now: it may get others while it runs."""
+    await app.state.services.warm()
 
 
 def _ignore(limit: str) -> None:
@@ -118,11 +125,21 @@ def tune_memory() -> None:
     gc.set_threshold(50_000, 50, 50)
 
 
-def serve(app: ASGIApp, settings: Settings, sock: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM; running answers get `drain_seconds` to finish."""
+def serve(app: ASGIApp, settings: Settings, sock: socket.socket, read: Read | None = None) -> None:
+    """Serves until SIGINT or SIGTERM; running answers get `drain_seconds` to finish.
+
+    On SIGHUP the settings are read again, by `read`.
+    """
     raise_file_limit()
     tune_memory()
-    server_for(app, settings, warm=True).run(sockets=[sock])
+    reload = reload_for(app, settings, read) if read else None
+    server_for(app, settings, warm=True, reload=reload).run(sockets=[sock])
+
+
+def reload_for(app: ASGIApp, settings: Settings, read: Read) -> Reload | None:
+    """What SIGHUP does to an app of ours; None for another one."""
+    install = getattr(getattr(app, "state", None), "reload", None)
+    return None if install is None else Reload(settings, read, install)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """What the requests of one app share. Built without I/O; connections open on first use."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -16,13 +16,14 @@ from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.learning import Correction, corrected
 from claude_proxy.profiles import GENERIC, Profile, limited
-from claude_proxy.routing import DEFAULT, Choice, Route, fall_back
+from claude_proxy.routing import DEFAULT, Choice, Route, Router, fall_back
 from claude_proxy.server.agent_files import AgentFiles
 from claude_proxy.server.agent_runs import AgentRuns
 from claude_proxy.server.cache_watch import CacheWatch
 from claude_proxy.server.counters import UpstreamCounters
 from claude_proxy.server.counting import Counting
 from claude_proxy.server.drain import Drain
+from claude_proxy.server.handover import ALL, Handover, Load, taken_over
 from claude_proxy.server.lessons import LearnedStore
 from claude_proxy.server.limits import build_rates
 from claude_proxy.server.loaded import LoadedWindows
@@ -45,51 +46,84 @@ Corrections = tuple[Correction, ...]
 
 
 class Services:
-    """Mutable: counts what is in flight. One for each app."""
+    """Mutable: counts what is in flight. One for each app and its settings.
+
+    `before`: those by which the app has worked so far, and whose requests go on.
+    """
 
     def __init__(
-        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        settings: Settings,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        before: "Services | None" = None,
     ) -> None:
+        part = partial(taken_over, before, settings)
+        self.handover = Handover(self)
         self.settings = settings
         self.upstreams = upstreams(settings)
         self.upstream = self.upstreams[DEFAULT]
-        self.backend: Backend = build(
+        self.backend: Backend = part("backend") or build(
             settings.transport, connect_timeout=settings.connect_timeout, inject=transport
         )
         self.redactor = Redactor(secrets_of(settings))
         self.router = settings.router()
         self.models = self.router.models
-        self.people = _people(settings)
+        self.people: People = _people(settings, self.router, before.people.runs if before else None)
         self.profiles = settings.profile_finder()
         self.windows = Windows(settings, changed=self._forget_routes)
-        self.prompts = _prompts(settings)
-        self.cache_watch = CacheWatch() if settings.cache_watch else None
-        self.pdfs = PdfReader(Limits(settings.pdf_max_characters))
+        self.prompts = part("prompts") or _prompts(settings)
+        self.cache_watch = part("cache_watch") or (CacheWatch() if settings.cache_watch else None)
+        self.pdfs: PdfReader = part("pdfs") or PdfReader(Limits(settings.pdf_max_characters))
         self.model_lists = {name: self._model_list(name) for name in self.upstreams}
         self.fallbacks = settings.fallback_list()
         self.loaded = LoadedWindows(self.backend, self.upstreams, self.windows.learn_loaded)
-        self.reasoning = Reasoning(settings)
-        self.lessons = self._learned(settings)
+        self.reasoning: Reasoning = part("reasoning") or Reasoning(settings)
+        self.lessons: LearnedStore = self._lessons(before)
         self._lessons_seen = 0
         self._by_name = lru_cache(maxsize=256)(self._find_by_name)
         self._placed = lru_cache(maxsize=512)(self._place)
-        self.counting = Counting(
-            settings.token_counting,
+        self.counting = self._counting()
+        self.load: Load = before.load if before else Load()
+        self.drain: Drain = before.drain if before else Drain()
+        self.rates = part("rates") or build_rates(settings)
+        self.metrics: Metrics = before.metrics if before else self._metrics()
+        self.searcher = Searcher(settings, self.backend, self.metrics)
+
+    def begin(self, before: "Services") -> None:
+        """The next request uses these services, and none before."""
+        self.metrics.follow(self, self._configured())
+        before.handover.retire(self)
+
+    @property
+    def in_flight(self) -> int:
+        return self.load.in_flight
+
+    @property
+    def streams(self) -> int:
+        return self.load.streams
+
+    @streams.setter
+    def streams(self, count: int) -> None:
+        self.load.streams = count
+
+    def _metrics(self) -> Metrics:
+        return Metrics(self, self._configured(), _share(self.settings))
+
+    def _counting(self) -> Counting:
+        return Counting(
+            self.settings.token_counting,
             UpstreamCounters(self.backend, self.upstreams),
             find_route=self.route,
             scale=self.windows.scale,
         )
-        self.in_flight = self.streams = 0
-        self.drain = Drain()
-        self.rates = build_rates(settings)
-        self.metrics = Metrics(self, self._configured(), _share(settings))
-        self.searcher = Searcher(settings, self.backend, self.metrics)
 
-    def _learned(self, settings: Settings) -> LearnedStore:
+    def _lessons(self, before: "Services | None") -> LearnedStore:
         return LearnedStore(
             {name: upstream.base_url for name, upstream in self.upstreams.items()},
-            file=settings.learned_file if settings.learning else None,
+            file=self.settings.learned_file if self.settings.learning else None,
             clean=self.redactor.clean,
+            before=before.lessons if before else None,
         )
 
     def _configured(self) -> Iterator[str]:
@@ -215,27 +249,33 @@ class Services:
         503 when the server is about to end.
         """
         self.drain.check()
-        if self.in_flight >= self.settings.max_concurrent:
+        load = self.load
+        if load.in_flight >= self.settings.max_concurrent:
             raise ClaudeProxyError(
-                f"This server is serving {self.in_flight} requests, its limit "
+                f"This server is serving {load.in_flight} requests, its limit "
                 "(CLAUDE_PROXY_MAX_CONCURRENT). Try again.",
                 status=429,
                 headers={"retry-after": "1"},
                 limit="concurrency",
             )
-        self.in_flight += 1
+        load.in_flight += 1
         try:
             yield
         finally:
-            self.in_flight -= 1
+            load.in_flight -= 1
 
     def live_counts(self) -> dict[Key, int]:
         """Counted where it happens, for the metrics."""
-        return {
-            ("upstream_attempts",): self.backend.attempts,
-            ("upstream_reconnects",): self.backend.reconnects,
-            ("rate_uncounted",): self.rates.uncounted if self.rates else 0,
-        }
+        return {**self.counts_of("backend"), **self.counts_of("rates")}
+
+    def counts_of(self, part: str) -> dict[Key, int]:
+        """What a part counts itself."""
+        if part == "backend":
+            attempts, reconnects = self.backend.attempts, self.backend.reconnects
+            return {("upstream_attempts",): attempts, ("upstream_reconnects",): reconnects}
+        if part == "rates":
+            return {("rate_uncounted",): self.rates.uncounted if self.rates else 0}
+        return {}
 
     def live_gauges(self) -> dict[str, int]:
         return {"requests_in_flight": self.in_flight, "streams_in_flight": self.streams}
@@ -243,12 +283,17 @@ class Services:
     async def aclose(self) -> None:
         """Closes the connections to the upstream. The app can go on: they open again."""
         self.metrics.close()
-        if self.prompts is not None:
+        await self.close(ALL)
+
+    async def close(self, parts: Container[str]) -> None:
+        if self.prompts is not None and "prompts" in parts:
             await self.prompts.aclose()
-        await self.pdfs.aclose()
+        if "pdfs" in parts:
+            await self.pdfs.aclose()
         await self.loaded.aclose()
-        await self.backend.aclose()
-        if self.rates is not None:
+        if "backend" in parts:
+            await self.backend.aclose()
+        if self.rates is not None and "rates" in parts:
             await self.rates.aclose()
 
 
@@ -256,10 +301,10 @@ def _share(settings: Settings) -> Share | None:
     return Share(settings.metrics_dir) if settings.metrics_dir else None
 
 
-def _people(settings: Settings) -> People:
+def _people(settings: Settings, router: Router, runs: AgentRuns | None) -> People:
     keys = {name: key.get_secret_value() for name, key in settings.client_keys.items()}
-    files, listens = AgentFiles(settings.agent_folders), settings.router().knows_agents
-    return People(files, AgentRuns(), keys, listens=listens)
+    files = AgentFiles(settings.agent_folders)
+    return People(files, runs or AgentRuns(), keys, listens=router.knows_agents)
 
 
 def _prompts(settings: Settings) -> Prompts | None:

@@ -35,12 +35,17 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context: Context = scope[KEY]
+        services = self._services
+        services.handover.users += 1
         try:
-            await self._handler(self._services, context, scope, receive, send)
+            await self._handler(services, context, scope, receive, send)
         except ClientGone as gone:
             forget_frames(gone)
             context.facts["client_gone"] = True
             context.status = context.status or _CLIENT_CLOSED
+        finally:
+            services.handover.users -= 1
+            services.handover.leave()
 
 
 async def messages(

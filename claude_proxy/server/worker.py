@@ -4,6 +4,7 @@ The same server as the command's own; needs the extra `production`.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -15,23 +16,48 @@ from uvicorn_worker import UvicornWorker
 
 from claude_proxy.server.life import Server
 from claude_proxy.server.metrics_share import share_among_children
+from claude_proxy.server.reload import give
 from claude_proxy.server.runner import (
     raise_file_limit,
+    reload_for,
     server_for,
     tune_memory,
     uvicorn_options,
 )
-from claude_proxy.settings import load_settings
+from claude_proxy.settings import Settings, SettingsError, load_settings
 
 _NOTIFY_SECONDS = 0.5
 # gunicorn kills a worker `graceful_timeout` after SIGTERM: the last words must be said before.
 _LAST_WORDS = 2
 
 
+_good: list[Settings] = []
+"""The last settings that could be used, in gunicorn's own process."""
+
+log = logging.getLogger("gunicorn.error")
+
+
+def _checked_settings() -> Settings:
+    """The settings as they are now; where they are wrong, as they were for the workers before.
+
+    After SIGHUP gunicorn starts new workers, and would end with the first one that cannot start.
+    """
+    try:
+        settings = load_settings()
+        settings.bind()
+    except SettingsError as error:
+        if not _good:
+            raise
+        log.error("reload refused, the settings stay as they were: %s", error.message)
+    else:
+        _good[:] = [settings]
+    return _good[0]
+
+
 class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # This runs in gunicorn's own process, before the fork.
-        self._settings = load_settings()
+        self._settings = _checked_settings()
         if self._settings.metrics_dir is None:
             share_among_children()
         raise_file_limit()
@@ -43,6 +69,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no ty
             self.config.timeout_keep_alive = keep_alive.value
 
     def load_wsgi(self) -> None:
+        give(self._settings)
         super().load_wsgi()
         tune_memory()
 
@@ -51,7 +78,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no ty
         grace = max(0, self.cfg.graceful_timeout - _LAST_WORDS)
         ceiling = min(self._settings.drain_seconds, grace)
         self._server = server_for(
-            self.wsgi, self._settings, self.config, warm=True, ceiling=ceiling
+            self.wsgi,
+            self._settings,
+            self.config,
+            warm=True,
+            ceiling=ceiling,
+            reload=reload_for(self.wsgi, self._settings, load_settings),
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self._quit, self._server)
         await self._server.serve(sockets=self.sockets)
