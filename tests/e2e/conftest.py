@@ -9,9 +9,9 @@ import pytest
 
 from tests.conftest import LiveServer, running, settings_for
 from tests.e2e.client import ClaudeCode, furnish
-from tests.e2e.script import Script
+from tests.e2e.script import PAGE, Script
 from tests.parts import CACHE, missing
-from tests.upstream import Received, Upstream, serving
+from tests.upstream import Received, Reply, Upstream, serving
 
 KEY = "e2e-client-key"
 PACKAGE = "node_modules/@anthropic-ai/claude-code-linux-x64/claude"
@@ -44,10 +44,12 @@ def binary() -> Path:
 @pytest.fixture(scope="module")
 def live() -> Iterator[Stage]:
     script = Script()
-    with serving(Upstream()) as upstream:
+    with serving(Upstream()) as upstream, serving(Upstream()) as searxng:
         upstream.answer(script)
+        searxng.play(Reply({"query": "cats", "results": [PAGE], "unresponsive_engines": []}))
         settings = settings_for(
             upstream,
+            CLAUDE_PROXY_SEARXNG_URL=searxng.url,
             CLAUDE_PROXY_AUTH_KEY=KEY,
             CLAUDE_PROXY_BIG_MODEL="scripted-large",
             CLAUDE_PROXY_SMALL_MODEL="scripted-small",

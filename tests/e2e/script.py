@@ -242,14 +242,33 @@ def _long_tool(turn: Turn) -> Say:
     return _verdict(turn, "MCP-SAW-hello" in turn.said, "MCP-DONE")
 
 
+PAGE = {"url": "https://cats.example/", "title": "All about cats", "content": "Cats purr."}
+"""What the search service finds; the client sees its title and address, the model all of it."""
+
+
 def _web_search(turn: Turn) -> Say:
+    """The client searches by a call of its own, which offers the model nothing but a search."""
+    wanted = Say("", (("WebSearch", {"query": f"[[sub:{turn.args.get('of', 'search')}]] cats"}),))
+    if turn.step == 0 and "WebSearch" not in turn.tools:
+        return Say("", (("ToolSearch", {"query": "select:WebSearch"}),))
+    if turn.step == 0 or (turn.step == 1 and "SEARCHED" not in turn.said):
+        return wanted
+    told = PAGE["url"] if turn.args.get("of", "search") == "search" else "CLAUDE_PROXY_SEARXNG_URL"
+    return _verdict(turn, "SEARCHED" in turn.said and told in turn.said, "WEBSEARCH-DONE")
+
+
+def _searches(turn: Turn) -> Say:
+    """The side call: it reads all of the page before it answers."""
     if turn.step == 0:
-        if "WebSearch" not in turn.tools:
-            return Say("", (("ToolSearch", {"query": "select:WebSearch"}),))
-        return Say("", (("WebSearch", {"query": "[[sub:search]] cats"}),))
-    if turn.step == 1 and "ToolSearch" not in turn.said and "SEARCHED" not in turn.said:
-        return Say("", (("WebSearch", {"query": "[[sub:search]] cats"}),))
-    return _verdict(turn, "SEARCHED" in turn.said, "WEBSEARCH-DONE")
+        return Say("", (("web_search", {"query": "cats"}),))
+    seen = all(text in turn.said for text in PAGE.values())
+    return Say(f"SEARCHED: cats purr. {PAGE['url']}" if seen else f"FAIL {turn.said}")
+
+
+def _searches_in_vain(turn: Turn) -> Say:
+    if turn.step == 0:
+        return Say("", (("web_search", {"query": "cats"}),))
+    return Say(f"SEARCHED in vain: {turn.said}")
 
 
 def _system(turn: Turn) -> Say:
@@ -335,7 +354,8 @@ def _long(_: Turn) -> Say:
 
 SIDE_SCENES: dict[str, Callable[[Turn], Say]] = {
     "review": _review,
-    "search": lambda _: Say("SEARCHED: cats are animals"),
+    "search": _searches,
+    "search_in_vain": _searches_in_vain,
 }
 
 SCENES: dict[str, Callable[[Turn], Say]] = {

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import running, settings_for
 from tests.e2e import mcp_server
 from tests.e2e.client import QUIET, ClaudeCode, furnish, png, user_line
-from tests.e2e.conftest import Stage
-from tests.e2e.script import ODD_TEXT
-from tests.upstream import Received, eventually
+from tests.e2e.conftest import KEY, Stage
+from tests.e2e.script import ODD_TEXT, Script
+from tests.upstream import Received, Upstream, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +41,32 @@ TALKS = [
 def test_talk_reaches_its_end(claude: ClaudeCode, prompt: str, word: str) -> None:
     run = claude.run(prompt)
     assert run.says(word), run
+
+
+@pytest.mark.pitfall(37)
+def test_a_search_brings_its_pages_to_the_client(claude: ClaudeCode, stage: Stage) -> None:
+    run = claude.run("[[scenario:web_search]] please")
+    assert run.says("WEBSEARCH-DONE"), run
+    asked, told = _side_calls(stage)
+    assert [tool["function"]["name"] for tool in asked.json["tools"]] == ["web_search"]
+    assert told.json["messages"][-1]["role"] == "tool"
+
+
+def _side_calls(stage: Stage) -> list[Received]:
+    """The model's turns while it searches for the client."""
+    return [call for call in stage.upstream.posts if b'"name":"web_search"' in call.body]
+
+
+@pytest.mark.pitfall(37)
+def test_without_a_search_service_the_user_learns_what_to_set(binary: Path, tmp_path: Path) -> None:
+    furnish(tmp_path)
+    with serving(Upstream()) as upstream:
+        upstream.answer(Script())
+        settings = settings_for(upstream, CLAUDE_PROXY_AUTH_KEY=KEY)
+        with running(settings) as server:
+            claude = ClaudeCode(binary, server.url, KEY, tmp_path)
+            run = claude.run("[[scenario:web_search of=search_in_vain]] please")
+    assert run.says("WEBSEARCH-DONE"), run
 
 
 def test_text_streams_in_several_deltas_and_legal_order(claude: ClaudeCode) -> None:
