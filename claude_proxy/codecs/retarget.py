@@ -15,6 +15,7 @@ import msgspec
 from claude_proxy.codecs import OnDrop
 from claude_proxy.codecs.carry import MARK
 from claude_proxy.codecs.jsonio import Body, dumps, entries, members, raw_json
+from claude_proxy.codecs.web_search.ours import holds_ours, without_ours
 from claude_proxy.native import Native
 
 _BLOCK = b'"thinking"'
@@ -27,6 +28,7 @@ _REFUSED = "refused by this upstream"
 _BARE = "a signature in the thinking was refused"
 _NO_HISTORY = "thinking of earlier turns is not sent"
 _NEEDS_THINKING = "the last turn's thinking is not the upstream's own"
+_OWN_SEARCH = "a web search of this proxy, sent as text"
 _OFF_TOO = "it clears thinking, which is not sent"
 _CLEARS = "context_management"
 """Clears old thinking, which is an error where thinking is off."""
@@ -62,18 +64,32 @@ def retarget(
     found = _refused_thinking(messages, native)
     before = body.members() if native.drop_fields else {}
     kept = _without_fields(before, native.drop_fields, on_drop)
-    if not changes and kept is before and not found:
+    ours = holds_ours(body.raw) and bool(without_ours(body.members().get("messages"))[1])
+    if not changes and kept is before and not found and not ours:
         return body.raw
     parts: dict[str, Any] = {**(kept or body.members()), **changes}
     if found:
         _tell(found, native, bare, on_drop)
         if "thinking" in parts and _needs_thinking(head.get("thinking"), messages, found):
-            parts["thinking"] = {"type": "disabled"}
-            on_drop("thinking", _NEEDS_THINKING)
-            if parts.pop(_CLEARS, None) is not None:
-                on_drop(_CLEARS, _NEEDS_THINKING)
+            _turn_off(parts, on_drop)
         parts["messages"] = _without(parts["messages"], found)
+    if ours:
+        _retell(parts, on_drop)
     return dumps(parts)
+
+
+def _retell(parts: dict[str, Any], on_drop: OnDrop) -> None:
+    """Searches that we have made, as the upstream takes them."""
+    parts["messages"], changed = without_ours(parts["messages"])
+    for index in changed:
+        on_drop(f"messages.{index}.content", _OWN_SEARCH)
+
+
+def _turn_off(parts: dict[str, Any], on_drop: OnDrop) -> None:
+    parts["thinking"] = {"type": "disabled"}
+    on_drop("thinking", _NEEDS_THINKING)
+    if parts.pop(_CLEARS, None) is not None:
+        on_drop(_CLEARS, _NEEDS_THINKING)
 
 
 def _tell(found: Sequence[tuple[int, int]], native: Native, bare: bool, on_drop: OnDrop) -> None:

@@ -246,3 +246,28 @@ def test_a_history_without_thinking():
     assert loads(sent(raw, native=native)[0])["thinking"] == {"type": "disabled"}
     raw = with_messages(USER, redacted_thinking=1, thinking={"type": "adaptive"})
     assert sent(raw, native=native) == (raw, [])
+
+
+def test_searches_of_ours_are_texts_and_other_messages_the_same_bytes():
+    page = {"type": "web_search_result", "url": "https://c.at/", "title": "Cats"}
+    found = {
+        "type": "web_search_tool_result",
+        "tool_use_id": "s1",
+        "content": [{**page, "encrypted_content": "cpws1:VGhleSBwdXJyLg"}],
+    }
+    use = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    raw = with_messages(USER, said(thought("cpx1:x"), use, found), CALL_OF_WORDS)
+    out, dropped = sent(raw)
+    words = "[web search results]\nCats\nhttps://c.at/\nThey purr."
+    assert loads(out)["messages"][1]["content"] == [{"type": "text", "text": words}]
+    assert ("messages.1.content", "a web search of this proxy, sent as text") in dropped
+    assert json.dumps(CALL_OF_WORDS).encode() in out
+
+
+CALL_OF_WORDS = {"role": "user", "content": [{"type": "text", "text": 'cpws1: "error_message"'}]}
+
+
+def test_words_that_look_like_a_search_change_nothing():
+    odd = {"role": "user", "content": [{"type": "text", "text": "x", "error_message": "cpws1:"}]}
+    raw = with_messages(USER, odd)
+    assert sent(raw) == (raw, [])

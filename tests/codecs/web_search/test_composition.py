@@ -88,7 +88,7 @@ def test_an_answer_without_a_search_is_the_turn_itself():
 def test_the_model_says_what_it_wants_to_be_looked_up():
     composition = Composition("msg_1", "claude", "look")
     composition.feed(turn(call("1", query="cats"), call("2", query=7), call("3", q="x")))
-    assert composition.goes_on
+    assert composition.goes_on and composition.turn_usage["input_tokens"] == 10
     assert composition.searches == [
         Search("srvtoolu_1", "cats"),
         Search("srvtoolu_2", None),
