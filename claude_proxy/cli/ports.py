@@ -5,20 +5,37 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
+
+if TYPE_CHECKING:
+    from claude_proxy.settings import Settings
 
 _PROC = Path("/proc")
 _LISTEN = "0A"
 _TABLES = ("net/tcp", "net/tcp6")
 _BACKLOG = 2048
 _LAST_TRIES = 100
+# Compared, not bound.
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # nosec B104
 
 
 class PortError(click.ClickException):
     """The address cannot be listened on."""
 
     exit_code = 2
+
+
+def refuse_loop(settings: "Settings", host: str) -> None:
+    """Raises `PortError` where the upstream's address is the one that is to be listened on."""
+    from claude_proxy.settings import is_loopback
+
+    there = urlsplit(settings.upstream_url)
+    listens = is_loopback(host) or host.strip("[]") in _EVERYWHERE
+    if listens and there.port == settings.port and is_loopback(there.hostname or ""):
+        raise PortError(f"{settings.backing.url} is the address of this proxy itself.")
 
 
 def listen(host: str, port: int) -> socket.socket:

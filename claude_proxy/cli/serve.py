@@ -46,12 +46,13 @@ def command(config: str | None, **options: Any) -> None:
 
 def _serve_one(settings: "Settings", read: Callable[[], "Settings"]) -> None:
     from claude_proxy.cli.banner import banner, check_upstream
-    from claude_proxy.cli.ports import listen
+    from claude_proxy.cli.ports import listen, refuse_loop
     from claude_proxy.server.app import create_app
     from claude_proxy.server.logs import configure_logs
     from claude_proxy.server.runner import serve
 
     host, _ = settings.bind()
+    refuse_loop(settings, host)
     configure_logs(settings)
     sock = listen(host, settings.port)
     for line in banner(settings, settings.port):
@@ -63,10 +64,11 @@ def _serve_one(settings: "Settings", read: Callable[[], "Settings"]) -> None:
 def _serve_many(settings: "Settings", options: Mapping[str, Any], config: str | None) -> None:
     """Becomes gunicorn, which then owns the port, the workers and the signals."""
     from claude_proxy.cli.banner import banner
-    from claude_proxy.cli.ports import listen
+    from claude_proxy.cli.ports import listen, refuse_loop
 
     _require_production()
     host, _ = settings.bind()
+    refuse_loop(settings, host)
     listen(host, settings.port).close()
     for line in banner(settings, settings.port):
         say(line)

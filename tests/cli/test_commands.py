@@ -92,6 +92,15 @@ def test_a_taken_port_is_status_2(environ: dict[str, str]) -> None:
     assert "is taken" in done.stderr
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+@pytest.mark.parametrize("listens", ["127.0.0.1", "0.0.0.0"])
+def test_a_proxy_does_not_ask_itself(environ: dict[str, str], host: str, listens: str) -> None:
+    given = {"CLAUDE_PROXY_BACKEND": "anthropic", "ANTHROPIC_FORWARD_URL": f"http://{host}:9/v1"}
+    done = run({**environ, **given}, "--host", listens, "--port", "9")
+    assert done.returncode == 2
+    assert "ANTHROPIC_FORWARD_URL is the address of this proxy itself" in done.stderr
+
+
 def test_workers_without_the_extra_are_told(tmp_path: Path, environ: dict[str, str]) -> None:
     # A finder that hides gunicorn, as if the extra were not installed.
     (tmp_path / "sitecustomize.py").write_text(
