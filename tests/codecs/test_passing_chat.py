@@ -1,0 +1,79 @@
+"""What is read of Chat Completions that pass by: usage, beginning, end, and nothing else."""
+
+import pytest
+
+from claude_proxy.codecs.passing import until_end
+from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, is_failure
+from tests.upstream import DONE, chunk, framed, text_stream, usage
+
+COUNTS = {"input_tokens": 17, "cached_tokens": 4, "output_tokens": 7}
+
+
+def read(*items, choices=1):
+    tap = ChatTap(choices)
+    for item in items:
+        tap.read(framed(item))
+    return tap
+
+
+def test_a_role_or_an_empty_text_is_no_beginning():
+    assert not read(chunk({"role": "assistant", "content": ""})).started
+    assert read(chunk({"content": "x"})).started
+    assert read(chunk({"reasoning_content": "x"})).started
+    assert read({"choices": [{"text": "x"}]}).started
+
+
+def test_done_is_the_end_and_a_finish_reason_may_be_one():
+    tap = read(chunk({"content": "x"}))
+    assert not tap.complete
+    tap.read(framed(chunk({}, "stop")))
+    assert tap.complete and not tap.finished
+    tap.read(framed(DONE))
+    assert tap.finished
+
+
+def test_each_of_several_answers_must_end():
+    one = chunk({}, "stop")
+    other = {"choices": [{"index": 1, "finish_reason": "length"}]}
+    assert not read(one, one, choices=2).complete
+    assert read(one, other, choices=2).complete
+    assert not read({"choices": [{"index": "x", "finish_reason": "stop"}, 7]}, choices=2).complete
+
+
+def test_an_error_of_the_upstream_is_an_end():
+    assert read({"error": {"message": "no"}}).finished
+    assert read({"error": "no"}).finished
+    assert not read({**chunk({"content": "x"}), "error": None}).finished
+
+
+def test_a_text_that_looks_like_an_end_is_none():
+    said = 'data: [DONE] "error": {} "finish_reason": "stop" "usage": {'
+    tap = read(chunk({"content": said}))
+    assert tap.started and not tap.complete and tap.usage == {}
+
+
+def test_usage_is_read_where_it_stands():
+    tap = read(chunk({"content": "x"}, usage=None), {"choices": [], "usage": usage(21, 7, 4)})
+    assert tap.usage == COUNTS
+    assert read({"choices": [], "usage": {"prompt_tokens": "many", "x": 1}}).usage == {}
+
+
+@pytest.mark.parametrize("raw", [b'data: {"error": \n\n', b"data: \xff [DONE]x\n\n"])
+def test_what_cannot_be_read_is_no_end(raw):
+    tap = ChatTap()
+    tap.read(raw)
+    assert not tap.complete
+
+
+def test_nothing_behind_the_end_is_part_of_it():
+    whole = b"".join(map(framed, text_stream("x")))
+    assert until_end(whole + b"data: late\n\n", ChatTap) == whole
+
+
+def test_a_whole_answer_tells_its_usage_and_whether_it_is_one():
+    assert completion_usage(b'{"usage": %s}' % framed(usage(21, 7, 4))[6:]) == COUNTS
+    assert completion_usage(b"[1]") == completion_usage(b'{"usage": 7}') == {}
+    assert is_failure(b'{"error": {"message": "no"}}') is True
+    assert is_failure(b'{"choices": [{}], "error": {"code": 1}}') is False
+    assert is_failure(b'{"choices": []}') is False
+    assert is_failure(b"<html>") is None
