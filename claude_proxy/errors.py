@@ -110,6 +110,8 @@ class Answer(NamedTuple):
     content_type: str
     request_id: str
     """The upstream's, or ""."""
+    status: int
+    """As the upstream said it, whatever it means to us."""
 
 
 class UpstreamError(ClaudeProxyError):

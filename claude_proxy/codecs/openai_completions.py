@@ -20,7 +20,7 @@ from claude_proxy.codecs.openai_chat.inbound.checks import (
     wrong,
 )
 from claude_proxy.codecs.openai_chat.inbound.options import include_usage
-from claude_proxy.codecs.openai_chat.inbound.request import peek
+from claude_proxy.codecs.openai_chat.inbound.request import PEEKED, peek
 from claude_proxy.codecs.openai_chat.inbound.wire import (
     CUT,
     DONE,
@@ -44,6 +44,7 @@ from claude_proxy.types.anthropic import (
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "PEEKED",
     "StreamEncoder",
     "decode_request",
     "echo_of",

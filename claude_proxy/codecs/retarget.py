@@ -57,7 +57,7 @@ def retarget(
     head = body.some("model", "max_tokens", "thinking")
     changes: dict[str, Any] = {} if head["model"] == model else {"model": model}
     asked = head.get("max_tokens")
-    if type(asked) is int and (bound := _bounded(asked, least, most)) != asked:
+    if type(asked) is int and (bound := bounded(asked, least, most)) != asked:
         changes["max_tokens"] = bound
         on_drop("max_tokens", f"{asked} {'lowered' if bound < asked else 'raised'} to {bound}")
     messages = _history(body, native)
@@ -151,7 +151,8 @@ def kept_betas(value: str, native: Native, on_drop: OnDrop) -> str:
     return ",".join(name for name in names if name not in gone)
 
 
-def _bounded(asked: int, least: int | None, most: int | None) -> int:
+def bounded(asked: int, least: int | None, most: int | None) -> int:
+    """A limit of tokens between the user's own, as far as there are any; `most` counts more."""
     raised = asked if least is None else max(asked, least)
     return raised if most is None else min(raised, most)
 

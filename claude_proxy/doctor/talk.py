@@ -83,7 +83,7 @@ class Talk:
         found = await self._patiently(name, question, heard)
         if self._not_spoken(found):
             # As the server: from now on it is asked in the other language.
-            self._upstream.without_messages = True
+            self._upstream.unlearn("messages")
             return await self.ask(name, request, profile)
         return found
 

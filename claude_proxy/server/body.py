@@ -73,8 +73,11 @@ class _Decoded:
 
     def some(self, *names: str) -> Json:
         if self._found is None:
-            decoded = self._codec.decode_request(self._body.whole, on_drop=ignore_drop)
-            self._found = {**decoded}
+            try:
+                decoded = self._codec.decode_request(self._body.whole, on_drop=ignore_drop)
+            except RequestError:
+                decoded = None  # An upstream of this language may take it all the same.
+            self._found = {**decoded} if decoded else {}
         return {name: self._found[name] for name in names if name in self._found}
 
 

@@ -148,8 +148,12 @@ class RequestContext:
         async def note_start(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
-                id = (b"request-id", (context.shown_id or context.id).encode())
-                message = {**message, "headers": [*message["headers"], id, *own_headers]}
+                id = (context.shown_id or context.id).encode()
+                if own_headers or not context.surface.id_header:
+                    ids = [(b"request-id", id), *own_headers]
+                else:
+                    ids = [(b"request-id", id), (context.surface.id_header, id)]
+                message = {**message, "headers": [*message["headers"], *ids]}
             await send(message)
 
         try:

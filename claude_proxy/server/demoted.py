@@ -52,5 +52,5 @@ def _feed(fold: RawFold, payloads: list[bytes]) -> None:
 def _error(payload: bytes, id: str) -> UpstreamError:
     """What the stream ended in, with the status that its type has where no stream has begun."""
     error = anthropic_messages.decode_error(_SAID_WELL, payload)
-    error.answer = Answer(payload, "application/json", id)
+    error.answer = Answer(payload, "application/json", id, error.status)
     return error

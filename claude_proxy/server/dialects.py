@@ -1,12 +1,12 @@
 """The languages that requests are translated into: codec and path, one row each.
 
-`messages` is none of them: what speaks it needs no translation (`direct`).
+A client's own language needs no translation (`direct`).
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from claude_proxy.codecs import RequestEncoder, openai_chat, openai_responses
+from claude_proxy.codecs import RequestEncoder, anthropic_upstream, openai_chat, openai_responses
 from claude_proxy.native import Dialect
 
 
@@ -19,4 +19,5 @@ class Translation(NamedTuple):
 TRANSLATIONS: Mapping[Dialect, Translation] = {
     "chat": Translation(openai_chat, "/chat/completions"),
     "responses": Translation(openai_responses, "/responses"),
+    "messages": Translation(anthropic_upstream, "/v1/messages"),
 }

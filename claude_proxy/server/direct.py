@@ -43,6 +43,7 @@ from claude_proxy.server.passed_requests import (
     demoted,
     messages_pass,
     messages_wire,
+    openai_pass,
 )
 from claude_proxy.server.reading import (
     in_time,
@@ -50,8 +51,9 @@ from claude_proxy.server.reading import (
 )
 from claude_proxy.server.responses import PassedStream, clean_error, send_bytes
 from claude_proxy.server.services import Services
+from claude_proxy.server.surface import MESSAGES
 from claude_proxy.server.verbatim import passed_headers, passed_type
-from claude_proxy.server.watch import ClientGone, Watch
+from claude_proxy.server.watch import ClientGone, SilenceAfterFinish, Watch
 from claude_proxy.types import Json
 
 _MODELS_PATH = "/v1/models"
@@ -101,19 +103,15 @@ class Plan(NamedTuple):
         return usage if isinstance(usage, dict) else {}
 
 
-def make_plan(services: Services, context: Context, call: Call, route: Route) -> Plan:
+def make_plan(
+    services: Services, context: Context, call: Call, route: Route, *, without: str = ""
+) -> Plan:
     """Retargets. Raises what is wrong with the key."""
+    if call.surface is not MESSAGES:
+        return Plan(route, openai_pass(services, context, call, route))
     optional = not services.upstreams[route.upstream].only_messages
-    return Plan(route, _passing(services, context, call, route, optional=optional))
-
-
-def second_plan(
-    services: Services, context: Context, call: Call, plan: Plan, part: str
-) -> Plan | None:
-    """The same without a part, as `Plan.left_out` names it; None where it would be the same."""
-    optional = plan.passing.optional
-    passing = _passing(services, context, call, plan.route, optional=optional, without=part)
-    return None if passing.wire.body == plan.wire.body else Plan(plan.route, passing, part)
+    passing = _passing(services, context, call, route, optional=optional, without=without)
+    return Plan(route, passing, without)
 
 
 def _passing(
@@ -146,6 +144,9 @@ async def reply(
     except ClientGone as gone:
         relay.note(gone)
         raise
+    except SilenceAfterFinish as silent:
+        forget_frames(silent)
+        await in_time(relay.finish(), silence)
     except ClaudeProxyError as error:
         if relay.complete:
             forget_frames(error)
@@ -206,6 +207,9 @@ class Relay:
 
     def _beat(self, watch: Watch, *, first: float) -> None:
         def beat() -> None:
+            if self.complete:
+                watch.interrupt(SilenceAfterFinish())
+                return
             self._stream.beat()
             watch.beat_every(self._services.settings.ping_seconds)
 
@@ -252,12 +256,14 @@ class Relay:
 
     async def finish(self) -> None:
         """The end: what is left as it is, or the error that a cut is."""
-        rest = self._masked(self._events.close())
+        rest, tap = self._masked(self._events.close()), self._tap
+        was_complete = tap.complete
         if rest:
-            self._tap.read(rest)  # Some servers end without the blank line.
-        if self._tap.complete:
-            _note_usage(self._context, self._tap.usage)
-            await self._stream.write(rest, last=True)
+            tap.read(rest)  # Some servers end without the blank line.
+        if tap.complete:
+            _note_usage(self._context, tap.usage)
+            # Half an event behind the end is none.
+            await self._stream.write(rest if tap.finished or not was_complete else b"", last=True)
             return
         error = ProtocolError("The upstream ended its answer before it was complete.")
         if not self._stream.started:

@@ -52,7 +52,7 @@ async def reply(
         except NotSpoken as error:
             # Nothing failed: the same upstream is asked again, and from now on, in its other way.
             forget_frames(error)
-            following = _translated(services, plan.route)
+            following = _translated(services, plan.route, error)
         except ClaudeProxyError as error:
             # Where it went matters most when it failed there.
             error.headers = {**plan.headers, **error.headers}
@@ -92,9 +92,9 @@ async def _plan(
     return plan_for(services, context, call, route)
 
 
-def _translated(services: Services, route: Route) -> Route:
-    services.translate_for(route.upstream)
-    log.warning("no_messages_api", upstream=route.upstream)
+def _translated(services: Services, route: Route, error: NotSpoken) -> Route:
+    services.translate_for(route.upstream, error.language, error.model)
+    log.warning(f"no_{error.language}_api", upstream=route.upstream, model=shortened(error.model))
     return services.routed(route)
 
 

@@ -41,12 +41,14 @@ async def root(
         "endpoints": [
             "/v1/messages",
             "/v1/messages/count_tokens",
+            "/v1/chat/completions",
+            "/v1/completions",
             "/v1/models",
             "/health",
             "/metrics",
             "/openapi.json",
         ],
-        "usage": "Set ANTHROPIC_BASE_URL to this server's address.",
+        "usage": "Set ANTHROPIC_BASE_URL to this server's address, or OPENAI_BASE_URL to its /v1.",
     }
     await send_json(send, 200, body)
 

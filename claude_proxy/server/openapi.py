@@ -18,12 +18,18 @@ from claude_proxy.types import Json
 if TYPE_CHECKING:
     from claude_proxy.server.services import Services
 
-PREFIXES = ("/anthropic", "/v1")
-"""Where the API is served a second and a third time, for clients whose base URL ends so."""
+ANTHROPIC = ("/", "/v1", "/anthropic")
+"""Where Anthropic's API is served; with a base URL that ends in `/v1` clients double that."""
+
+OPENAI = ("/", "/v1", "/openai", "/openai/v1")
+"""The same of OpenAI's API."""
+
+BOTH = (*ANTHROPIC, "/openai", "/openai/v1")
 
 _OPEN: list[Json] = []
 _INTEGER: Json = {"type": "integer"}
 _TEXT: Json = {"type": "string"}
+_FLAG: Json = {"type": "boolean"}
 
 
 async def describe(
@@ -44,7 +50,8 @@ def document() -> Json:
         "info": {
             "title": "claude-proxy",
             "version": __version__,
-            "description": "Anthropic's Messages API in front of OpenAI-compatible upstreams.",
+            "description": "Anthropic's Messages API and OpenAI's Chat Completions, in front of "
+            "upstreams of either.",
         },
         "servers": [{"url": "/"}],
         "security": [{"x-api-key": []}, {"bearer": []}],
@@ -57,6 +64,8 @@ def document() -> Json:
             "schemas": {
                 "MessagesRequest": _request("model", "messages", "max_tokens"),
                 "CountRequest": _request("model", "messages"),
+                "ChatRequest": _request("model", "messages"),
+                "CompletionsRequest": _object("model", "prompt", model=_TEXT, stream=_FLAG),
                 "Error": _ERROR,
             },
             "responses": {
@@ -90,7 +99,7 @@ def _request(*required: str) -> Json:
         max_tokens={"type": "integer", "minimum": 1},
         system=_BLOCKS,
         tools={"type": "array", "items": {"type": "object"}},
-        stream={"type": "boolean"},
+        stream=_FLAG,
     )
 
 
@@ -132,7 +141,7 @@ def _open_head(operation: Json) -> Json:
 
 
 _JSON_OBJECT = _content({"type": "object"})
-_MESSAGES_ANSWER: Json = {
+_STREAMED_OR_NOT: Json = {
     "content": {
         "application/json": {"schema": {"type": "object"}},
         "text/event-stream": {"schema": _TEXT},
@@ -140,9 +149,16 @@ _MESSAGES_ANSWER: Json = {
 }
 
 
+def _served(prefixes: tuple[str, ...], **item: Json | list[Json]) -> Json:
+    return {"servers": [{"url": url} for url in prefixes], **item}
+
+
+def _answered(summary: str, request: str) -> Json:
+    return _operation(summary, _STREAMED_OR_NOT, requestBody=_post(request))
+
+
 def _api_paths() -> Json:
     """What clients call, below every prefix."""
-    servers = [{"url": url} for url in ("/", *PREFIXES)]
     count = _content(_object("input_tokens", input_tokens=_INTEGER))
     name = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
     page = [
@@ -150,29 +166,32 @@ def _api_paths() -> Json:
         for name in ("limit", "after_id", "before_id")
     ]
     return {
-        "/v1/messages": {
-            "servers": servers,
-            "post": _operation(
-                "An answer, whole or as an event stream",
-                _MESSAGES_ANSWER,
-                requestBody=_post("MessagesRequest"),
-            ),
-        },
-        "/v1/messages/count_tokens": {
-            "servers": servers,
-            "post": _operation(
+        "/v1/messages": _served(
+            ANTHROPIC,
+            post=_answered("An answer, whole or as an event stream", "MessagesRequest"),
+        ),
+        "/v1/messages/count_tokens": _served(
+            ANTHROPIC,
+            post=_operation(
                 "An estimate of the input tokens", count, requestBody=_post("CountRequest")
             ),
-        },
-        "/v1/models": {
-            "servers": servers,
-            **_probed(_operation("The models", _JSON_OBJECT, parameters=page)),
-        },
-        "/v1/models/{id}": {
-            "servers": servers,
-            "parameters": [name],
+        ),
+        "/v1/chat/completions": _served(
+            OPENAI,
+            post=_answered("The same for OpenAI's clients", "ChatRequest"),
+        ),
+        "/v1/completions": _served(
+            OPENAI,
+            post=_answered("OpenAI's legacy Completions", "CompletionsRequest"),
+        ),
+        "/v1/models": _served(
+            BOTH, **_probed(_operation("The models", _JSON_OBJECT, parameters=page))
+        ),
+        "/v1/models/{id}": _served(
+            BOTH,
+            parameters=[name],
             **_probed(_operation("One model; its id may hold slashes", _JSON_OBJECT)),
-        },
+        ),
     }
 
 

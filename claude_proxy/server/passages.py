@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from claude_proxy.codecs import anthropic_messages, openai_chat
+from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.openai_chat.errors import stream_error
 from claude_proxy.codecs.passing import MessagesTap, Usage, type_of, usage_of
+from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, is_failure
 from claude_proxy.errors import ProtocolError, UpstreamError
 
 _OVERFLOW = "prompt is too long"
@@ -42,6 +45,8 @@ class Refusal(NamedTuple):
 
 
 class Passage(NamedTuple):
+    language: str
+    """The name of its surface."""
     tap: Callable[[], Tap]
     usage_of: Callable[[bytes], Usage]
     """What a whole answer cost."""
@@ -83,6 +88,7 @@ def _messages_refusal(status: int, body: bytes, url: str) -> Refusal:
 _WAITING = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 
 MESSAGES = Passage(
+    "messages",
     tap=MessagesTap,
     usage_of=usage_of,
     check=_check_message,
@@ -95,3 +101,36 @@ MESSAGES = Passage(
 
 ANTHROPIC = MESSAGES._replace(refusal=_anthropics_refusal)
 """Anthropic's own, whose words clients know."""
+
+
+def _check_completion(raw: bytes, status: int) -> None:
+    failed = is_failure(raw)
+    if failed is None:
+        raise ProtocolError("The upstream's answer is not a JSON object.")
+    if failed:
+        raise stream_error(loads(raw))  # As in a stream its codes tell more than the status.
+
+
+def _openai_refusal(status: int, body: bytes, url: str) -> Refusal:
+    return Refusal(openai_chat.decode_error(status, body))
+
+
+def _knows_the_model_only(body: bytes) -> bool:
+    """A 404 may also mean that this model has no Completions: "This is a chat model"."""
+    return "model_not_found" in openai_chat.decode_error(404, body).codes
+
+
+CHAT = Passage(
+    "chat",
+    tap=ChatTap,
+    usage_of=completion_usage,
+    check=_check_completion,
+    speaks=bool,
+    refusal=_openai_refusal,
+    id_header="x-request-id",
+    header_names=_WAITING
+    | {"x-request-id", "openai-processing-ms", "openai-version", "openai-model"},
+    header_starts=("x-ratelimit-",),
+)
+
+COMPLETIONS = CHAT._replace(language="completions", speaks=_knows_the_model_only)

@@ -15,7 +15,13 @@ NO_SUCH_ENDPOINT = frozenset({404, 405, 501})
 
 
 class NotSpoken(UpstreamError):
-    """The upstream has no endpoint of the client's language."""
+    """The upstream does not speak a language that it was asked in: not at all, or not for a
+    model."""
+
+    def __init__(self, language: str, *, status: int, model: str = "") -> None:
+        super().__init__(f"The upstream has no {language} endpoint.", status=status)
+        self.language = language
+        self.model = model
 
 
 async def check_status(
@@ -32,13 +38,13 @@ async def check_status(
     body = await read_some(response, watch, MAX_ERROR_BYTES)
     passage = passing.passage
     if status in NO_SUCH_ENDPOINT and passing.optional and not passage.speaks(body):
-        raise NotSpoken("The upstream has no Messages API.", status=status)
+        raise NotSpoken(passage.language, status=status, model=passing.model)
     error, verbatim = passage.refusal(status, body, passing.wire.url)
     passed = passed_headers(response, passage, redactor, keys)
     id = passed.pop(passage.id_header, "")
     told = type_of(body) is not None if is_json(response) else body.strip()
     if verbatim and 400 <= status and told and not is_page(response):
         kind = "application/json" if is_json(response) else "text/plain"
-        error.answer = Answer(body, kind, id)
+        error.answer = Answer(body, kind, id, status)
     error.headers = {**error.headers, **passed}
     raise error

@@ -1,11 +1,15 @@
 """Requests as they are passed on to an upstream of the client's own language."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from claude_proxy.backends import WireRequest
+from claude_proxy.codecs import openai_chat
 from claude_proxy.codecs.demote import as_stream
-from claude_proxy.codecs.retarget import retarget
+from claude_proxy.codecs.jsonio import dumps
+from claude_proxy.codecs.passing_chat import ChatTap
+from claude_proxy.codecs.retarget import bounded, retarget
 from claude_proxy.native import Native
 from claude_proxy.profiles import Profile
 from claude_proxy.routing import Route
@@ -18,9 +22,13 @@ from claude_proxy.server.passages import Passage
 from claude_proxy.server.services import Services
 from claude_proxy.server.upstream import Upstream
 from claude_proxy.server.verbatim import anthropic_headers, passed_query
+from claude_proxy.types import Json
 
 MESSAGES_PATH = "/v1/messages"
 _STREAM = "text/event-stream"
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_OWN_HEADERS = b"openai-"
+"""What OpenAI's clients send beside their key: organization, project, beta."""
 
 
 class Pass(NamedTuple):
@@ -37,6 +45,8 @@ class Pass(NamedTuple):
     passage: Passage = passages.MESSAGES
     demoted: bool = False
     """Whether a stream was asked for though the client wants a whole answer."""
+    model: str = ""
+    """Named where another model of the upstream may well have the endpoint."""
 
 
 def messages_pass(
@@ -48,12 +58,14 @@ def messages_pass(
     *,
     optional: bool,
     without: str = "",
+    notes: Notes | None = None,
 ) -> Pass:
-    """Of a client of Messages. `without` leaves a field out, or with "signatures" all thinking.
+    """A request in Messages. `without` leaves a field out, or with "signatures" all thinking;
+    `notes` are those of its translation, if it was one.
 
     Raises what is wrong with the key.
     """
-    notes = Notes()
+    notes = Notes() if notes is None else notes
     upstream = services.upstreams[route.upstream]
     bare = without == "signatures"
     native = described(upstream.native, route.profile)
@@ -104,3 +116,86 @@ def messages_wire(
         **upstream.credential(context),
     }
     return upstream.messages(path, body, headers, query=passed_query(call.query, upstream, notes))
+
+
+class _Endpoint(NamedTuple):
+    path: str
+    passage: Passage
+
+
+_ENDPOINTS: Mapping[str, _Endpoint] = {
+    "chat": _Endpoint("/chat/completions", passages.CHAT),
+    "completions": _Endpoint("/completions", passages.COMPLETIONS),
+}
+
+
+def openai_pass(services: Services, context: Context, call: Call, route: Route) -> Pass:
+    """A request of OpenAI's languages. Raises what is wrong with the key."""
+    notes = Notes()
+    for correction in route.trial:
+        notes("corrected", correction.sentence)
+    path, passage = _ENDPOINTS[call.surface.name]
+    upstream = services.upstreams[route.upstream]
+    body = _retargeted(services, call, route, notes)
+    key = upstream.key(context.keys(), oauth=context.oauth())
+    asked = call.body.some("stream", "n", "prompt")
+    stream = asked.get("stream") is True
+    wire = upstream.call(path, body, model=route.model, key=key, stream=stream)
+    extra = _openai_headers(call, upstream, notes)
+    if call.query:
+        notes("query", "not passed on")
+    return Pass(
+        wire._replace(headers={**extra, **wire.headers}),
+        answer_headers(route, notes, context.facts),
+        stream=stream,
+        optional=passage is passages.COMPLETIONS,
+        profile=route.profile,
+        passage=passage._replace(tap=partial(ChatTap, _choices(asked))),
+        model=route.model if passage is passages.COMPLETIONS else "",
+    )
+
+
+def _retargeted(services: Services, call: Call, route: Route, notes: Notes) -> bytes:
+    """The body's bytes; its members are copied as they came, but for the few that change."""
+    names = ("model", *_LIMITS, *sorted(route.profile.without))
+    before = call.body.some(*names)
+    after = openai_chat.retarget(before, model=route.model, profile=route.profile, on_drop=notes)
+    least = services.settings.min_tokens_limit
+    most = most_tokens(services.settings.max_tokens_limit, route)
+    for name in _LIMITS:
+        asked = after.get(name)
+        if type(asked) is int and (bound := bounded(asked, least, most)) != asked:
+            notes(name, f"{asked} {'lowered' if bound < asked else 'raised'} to {bound}")
+            after[name] = bound
+    if after == before:
+        return call.body.raw
+    parts: dict[str, Any] = {}
+    for name, value in call.body.members().items():
+        if name in before:
+            parts |= after  # All in the place of the first one.
+        else:
+            parts[name] = value
+    return dumps(parts)
+
+
+def _choices(asked: Json) -> int:
+    """How many answers a request wants."""
+    n, prompts = asked.get("n"), asked.get("prompt")
+    several = isinstance(prompts, list) and prompts and isinstance(prompts[0], str | list)
+    each = n if type(n) is int and n > 0 else 1
+    return each * (len(prompts) if several and isinstance(prompts, list) else 1)
+
+
+def _openai_headers(call: Call, upstream: Upstream, notes: Notes) -> dict[str, str]:
+    """The client's own, where the account is its own too."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in call.headers:
+        if not raw_name.startswith(_OWN_HEADERS):
+            continue
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+        if upstream.own_key is None and value.isascii() and value.isprintable():
+            if upstream.may_get(value):
+                found[name] = value
+                continue
+        notes(name, "not passed on")
+    return found

@@ -12,7 +12,6 @@ from starlette.types import Receive, Send
 from claude_proxy.backends import WireRequest
 from claude_proxy.codecs import Decoder, RequestEncoder
 from claude_proxy.codecs.carry import Seal
-from claude_proxy.codecs.jsonio import dumps_body
 from claude_proxy.codecs.web_search import SearchTool, find_tool, offer
 from claude_proxy.routing import Route
 from claude_proxy.server.body import Call
@@ -23,6 +22,7 @@ from claude_proxy.server.pdf.documents import with_pdfs
 from claude_proxy.server.relay import ask, reply_stream, reply_whole
 from claude_proxy.server.search import reply as search
 from claude_proxy.server.services import Services
+from claude_proxy.server.translated_requests import Known, in_messages, in_openai_s
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, MessagesRequest
 
@@ -44,6 +44,10 @@ class Plan(NamedTuple):
     """Input tokens, for upstreams that report no usage."""
     search: SearchTool | None = None
     """What the client asks of a search of the web, if we are the one to make it."""
+    left_out: str = ""
+    """Of a second attempt in Messages: see `plans.Plan`."""
+    optional: bool = False
+    """Whether it is asked in Messages, and may be asked in another language."""
 
     async def reply(
         self, services: Services, context: Context, receive: Receive, send: Send
@@ -60,7 +64,9 @@ class Plan(NamedTuple):
         """The same way for a request that goes on with the conversation; what it cannot carry was
         told with the first."""
         call, route = self.call, self.route
-        return _translated(services, context, call, request, route, Notes(), self.search)
+        return _translated(
+            services, context, call, request, route, Notes(), self.search, without=self.left_out
+        )
 
     async def usage(self, services: Services, receive: Receive) -> Json:
         """What a whole answer cost. Raises `UpstreamError`."""
@@ -86,17 +92,20 @@ class Plan(NamedTuple):
         }
 
 
-def make_plan(services: Services, context: Context, call: Call, route: Route) -> Plan:
+def make_plan(
+    services: Services, context: Context, call: Call, route: Route, *, without: str = ""
+) -> Plan:
     """Decodes and encodes. Raises what is wrong with the request, or its key."""
     notes = Notes()
     request = call.decoded(notes)
     request = with_pdfs(services, context, request, route, notes)
-    if services.prompts is not None:
+    if services.prompts is not None and route.dialect != "messages":
         request = services.prompts.shorten(request, notes, context.facts)
-    tool = find_tool(request, notes)
+    # Whoever is asked in Messages searches on its own.
+    tool = find_tool(request, notes) if route.dialect != "messages" else None
     if tool is not None:
         request = offer(request, tool)
-    return _translated(services, context, call, request, route, notes, tool)
+    return _translated(services, context, call, request, route, notes, tool, without=without)
 
 
 def _translated(
@@ -107,53 +116,40 @@ def _translated(
     route: Route,
     notes: Notes,
     tool: SearchTool | None,
+    *,
+    without: str,
 ) -> Plan:
     outgoing: MessagesRequest = {**request, "model": route.model}
-    codec, path = TRANSLATIONS[route.dialect]
+    codec = TRANSLATIONS[route.dialect].codec
     names = codec.tool_names(outgoing, profile=route.profile)
     upstream = services.upstreams[route.upstream]
     key = upstream.key(context.keys(), oauth=context.oauth())
     seal = services.reasoning.seal(key, route)
     outgoing = services.reasoning.restored(outgoing, route, seal)
-    raw = _encoded(services, context, outgoing, route, names, seal, notes)
+    known = Known(route.profile, names, seal, context.header(b"x-claude-code-session-id"))
+    if route.dialect == "messages":
+        wire = in_messages(services, context, call, outgoing, route, notes, without=without)
+    else:
+        wire = in_openai_s(services, outgoing, route, known, notes, key=key)
     if route.learned or route.trial:
         tell_learned(route, request, notes)
-    stream = request.get("stream") is True or route.profile.whole_answers == "streamed"
     return Plan(
         call=call,
         request=request,
-        wire=upstream.call(path, raw, model=route.model, key=key, stream=stream),
+        wire=wire,
         route=route,
         codec=codec,
-        # As new as the request's own id, so one is found by the other.
-        message_id=f"msg_{context.id[4:28]}",
+        message_id=_message_id(context),
         tool_names=names,
         seal=seal,
         headers=answer_headers(route, notes, context.facts),
         estimate=lambda: services.counting.estimate(context, request, route),
         search=tool,
+        left_out=without,
+        optional=route.dialect == "messages" and not upstream.only_messages,
     )
 
 
-def _encoded(
-    services: Services,
-    context: Context,
-    request: MessagesRequest,
-    route: Route,
-    names: Mapping[str, str],
-    seal: Seal,
-    notes: Notes,
-) -> bytes:
-    """The upstream's body, within the model's window."""
-    codec = TRANSLATIONS[route.dialect].codec
-    known: Json = {
-        "profile": route.profile,
-        "renamed": names,
-        "seal": seal,
-        "session": context.header(b"x-claude-code-session-id"),
-    }
-    raw = dumps_body(codec.encode_request(request, on_drop=notes, **known))
-    fitted = services.windows.fit(request, route, size=len(raw), on_drop=notes)
-    if fitted is request:
-        return raw
-    return dumps_body(codec.encode_request(fitted, **known))
+def _message_id(context: Context) -> str:
+    """As new as the request's own id, so one is found by the other."""
+    return f"msg_{context.id[4:28]}"

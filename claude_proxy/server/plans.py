@@ -27,6 +27,11 @@ class Plan(Protocol):
     @property
     def headers(self) -> Mapping[str, str]: ...
 
+    @property
+    def left_out(self) -> str:
+        """Of a second attempt in Messages: the field that it is without, or "signatures" for
+        earlier thinking."""
+
     async def reply(
         self, services: Services, context: Context, receive: Receive, send: Send
     ) -> None:
@@ -36,16 +41,35 @@ class Plan(Protocol):
         """What a whole answer cost. Raises `UpstreamError`."""
 
 
-def make_plan(services: Services, context: Context, call: Call, route: Route | None = None) -> Plan:
-    """Routes, unless `route` is given. Raises what is wrong with the request, or its key."""
-    return plan_for(services, context, call, routed(services, context, call, route))
+def make_plan(
+    services: Services,
+    context: Context,
+    call: Call,
+    route: Route | None = None,
+    *,
+    without: str = "",
+) -> Plan:
+    """Routes, unless `route` is given. Raises what is wrong with the request, or its key.
+
+    `without`: what an upstream of Messages has refused, as `Plan.left_out` names it.
+    """
+    found = routed(services, context, call, route)
+    return plan_for(services, context, call, found, without=without)
+
+
+def second_plan(
+    services: Services, context: Context, call: Call, plan: Plan, part: str
+) -> Plan | None:
+    """The same without a part, as `Plan.left_out` names it; None where it would be the same."""
+    again = make_plan(services, context, call, plan.route, without=part)
+    return None if again.wire.body == plan.wire.body else again
 
 
 def routed(services: Services, context: Context, call: Call, route: Route | None = None) -> Route:
     """The request's route, unless one is given; the access line names it. Raises what is wrong
     with its model."""
     peek = call.peek()
-    route = route or services.route(peek)
+    route = services.spoken_to(route or services.route(peek), call.surface)
     context.facts.update(
         model=shortened(peek.model),
         upstream=route.upstream,
@@ -60,8 +84,10 @@ def routed(services: Services, context: Context, call: Call, route: Route | None
     return route
 
 
-def plan_for(services: Services, context: Context, call: Call, route: Route) -> Plan:
+def plan_for(
+    services: Services, context: Context, call: Call, route: Route, *, without: str = ""
+) -> Plan:
     """What is to be sent by a route that the access line names already."""
-    if route.dialect == "messages":
-        return direct.make_plan(services, context, call, route)
-    return pipeline.make_plan(services, context, call, route)
+    if services.passes(route, call.surface):
+        return direct.make_plan(services, context, call, route, without=without)
+    return pipeline.make_plan(services, context, call, route, without=without)

@@ -16,10 +16,8 @@ import structlog
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
-from claude_proxy.server.direct import Plan as PassedPlan
-from claude_proxy.server.direct import second_plan
 from claude_proxy.server.notes import shortened
-from claude_proxy.server.plans import Plan
+from claude_proxy.server.plans import Plan, second_plan
 from claude_proxy.server.services import Services
 
 _REFUSED = 400
@@ -39,7 +37,7 @@ def refused(
     services: Services, context: Context, call: Call, plan: Plan, error: ClaudeProxyError
 ) -> Plan | None:
     """The plan of the second attempt, if the error asks for one, and no content has gone out."""
-    if not isinstance(plan, PassedPlan) or plan.left_out or context.status:
+    if plan.route.dialect != "messages" or plan.left_out or context.status:
         return None
     if error.status != _REFUSED or not services.settings.learning:
         return None
@@ -59,11 +57,11 @@ def refused(
 
 def accepted(services: Services, plan: Plan) -> None:
     """The upstream has taken the request: what was left out of a second attempt is remembered."""
-    if isinstance(plan, PassedPlan) and plan.left_out not in ("", "signatures"):
+    if plan.left_out not in ("", "signatures"):
         services.upstreams[plan.route.upstream].refuses(plan.left_out)
 
 
-def _part(services: Services, plan: PassedPlan, said: str) -> str:
+def _part(services: Services, plan: Plan, said: str) -> str:
     """What is to be left out; empty for nothing."""
     if _SIGNATURE.search(said):
         return "signatures"

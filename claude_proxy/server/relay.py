@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.types import Receive, Send
 
 from claude_proxy.backends import WireResponse
-from claude_proxy.codecs import Decoder
+from claude_proxy.codecs import Decoder, anthropic_messages
 from claude_proxy.codecs.fold import MessageFold, unfold
 from claude_proxy.codecs.json_values import MOST_VALUES, too_many_values
 from claude_proxy.codecs.jsonio import loads
@@ -19,6 +19,7 @@ from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError, 
 from claude_proxy.server.context import Context
 from claude_proxy.server.mending import mended_whole, mending, note_faults
 from claude_proxy.server.notes import Notes, count_late, more_noted
+from claude_proxy.server.passed_errors import NO_SUCH_ENDPOINT, NotSpoken
 from claude_proxy.server.rate_headers import anthropic_limits
 from claude_proxy.server.reading import (
     MAX_ANSWER_BYTES,
@@ -32,6 +33,7 @@ from claude_proxy.server.reading import (
 )
 from claude_proxy.server.responses import EventStream, clean_error, send_json, worth_showing
 from claude_proxy.server.services import Services
+from claude_proxy.server.surface import MESSAGES
 from claude_proxy.server.watch import SilenceAfterFinish, Watch
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import Message, StreamEvent, Usage
@@ -292,7 +294,10 @@ async def check_status(plan: "Plan", response: WireResponse, watch: Watch) -> No
     status = response.status
     if 200 <= status < 300 and not is_page(response):
         return
-    error = plan.codec.decode_error(status, await read_some(response, watch, MAX_ERROR_BYTES))
+    body = await read_some(response, watch, MAX_ERROR_BYTES)
+    if plan.optional and status in NO_SUCH_ENDPOINT and not anthropic_messages.is_error(body):
+        raise NotSpoken("messages", status=status)
+    error = plan.codec.decode_error(status, body)
     passed = {
         name: response.headers[name]
         for name in _PASSED_ERROR_HEADERS
@@ -329,7 +334,9 @@ def own_headers(services: Services, response: WireResponse, keys: Sequence[str])
 def told(services: Services, plan: "Plan", usage: Usage, *, streamed: bool) -> Usage:
     """The counts as the client is to see them. Raises `RequestError`: see `Windows.told`."""
     size = len(plan.wire.body)
-    return services.windows.told(usage, plan.request, plan.route, size=size, streamed=streamed)
+    seen = services.windows.told(usage, plan.request, plan.route, size=size, streamed=streamed)
+    # Only clients of Messages believe in a window of their own.
+    return seen if plan.call.surface is MESSAGES else usage
 
 
 def note_usage(services: Services, context: Context, plan: "Plan", usage: Usage) -> None:

@@ -73,7 +73,7 @@ async def send_error(
         context.keep_id(error.answer.request_id)
         raw = redactor.mask(error.answer.body, *context.keys())
         kind = error.answer.content_type
-        await send_bytes(send, raw, kind, status=error.status, headers=headers)
+        await send_bytes(send, raw, kind, status=error.answer.status, headers=headers)
         return
     status, body = context.surface.codec.encode_error(clean, request_id=context.id)
     await send_json(send, status, body, headers)

@@ -37,6 +37,7 @@ from claude_proxy.server.prompts import Prompts
 from claude_proxy.server.reasoning import Reasoning
 from claude_proxy.server.redact import Redactor
 from claude_proxy.server.search.searcher import Searcher
+from claude_proxy.server.surface import MESSAGES, Surface
 from claude_proxy.server.upstream import upstreams
 from claude_proxy.server.watch import Watch
 from claude_proxy.server.windows import Windows
@@ -171,10 +172,25 @@ class Services:
             if found is not None:
                 yield self._adapted(found)
 
-    def translate_for(self, upstream: str) -> None:
-        """From now on: it has no Messages API."""
-        self.upstreams[upstream].without_messages = True
+    def translate_for(self, upstream: str, language: str, model: str) -> None:
+        """From now on: it does not speak it, for a model or, with "", at all."""
+        self.upstreams[upstream].unlearn(language, model)
         self._forget_routes()
+
+    def spoken_to(self, found: Route, surface: Surface) -> Route:
+        """The same route, asked in the language that suits a client of this one best."""
+        if surface is MESSAGES:
+            return found
+        upstream = self.upstreams[found.upstream]
+        return replace(found, dialect=upstream.dialect(found.model, found.profile, surface.dialect))
+
+    def passes(self, found: Route, surface: Surface) -> bool:
+        """Whether the upstream gets a client's request as it is."""
+        if found.dialect != surface.dialect:
+            return False
+        return surface is MESSAGES or self.upstreams[found.upstream].speaks(
+            surface.name, found.model
+        )
 
     def routed(self, found: Route) -> Route:
         """The same route, as far as it is known now."""

@@ -58,7 +58,8 @@ async def prepare(services: Services, context: Context, call: Call, receive: Rec
     prompts = services.prompts
     if prompts is None or not prompts.summarize:
         return
-    if services.route(call.peek()).dialect == _AS_IT_IS:
+    route = services.spoken_to(services.route(call.peek()), call.surface)
+    if route.dialect == _AS_IT_IS or services.passes(route, call.surface):
         return
     prompt = read_prompt(call.as_messages())
     if prompt is None or prompts.settled(prompt.texts):

@@ -5,6 +5,7 @@ Endpoints are plain ASGI callables; `Endpoint` gives them their parsed shape.
 
 import re
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,7 +20,7 @@ from claude_proxy.server.responses import send_bytes, send_json
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import ClientGone
 
-_MODEL_PATH = re.compile(r"(/v1|/anthropic)?/v1/models/.")
+_MODEL_PATH = re.compile(r"(/v1|/anthropic|/openai(/v1)?)?/v1/models/.")
 # nginx's number for it; nobody receives it, the access line shows it.
 _CLIENT_CLOSED = 499
 
@@ -48,7 +49,7 @@ class Endpoint:
             services.handover.leave()
 
 
-async def messages(
+async def answer(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
     with services.slot():
@@ -79,19 +80,34 @@ async def metrics(
 
 
 _ANY = ("GET", "HEAD")
+_POST = ("POST",)
 # Clients add `/v1/messages` to their base URL; a base that ends in /v1 itself doubles it.
-_PREFIXES = ("", "/v1", "/anthropic")
+_ANTHROPIC = ("", "/v1", "/anthropic")
+_OPENAI = ("", "/v1", "/openai", "/openai/v1")
+_BOTH = (*_ANTHROPIC, "/openai", "/openai/v1")
 
 Row = tuple[str, tuple[str, ...], Handler]
 """Path, methods, handler."""
 
-TABLE: tuple[Row, ...] = (
-    ("/v1/messages", ("POST",), messages),
-    ("/v1/messages/count_tokens", ("POST",), count_tokens),
-    ("/v1/models", _ANY, models.list_models),
-    ("/v1/models/{id:path}", _ANY, models.retrieve_model),
+
+class Api(NamedTuple):
+    """An endpoint of one API or of both, served below each of the prefixes."""
+
+    path: str
+    methods: tuple[str, ...]
+    handler: Handler
+    prefixes: tuple[str, ...]
+
+
+TABLE: tuple[Api, ...] = (
+    Api("/v1/messages", _POST, answer, _ANTHROPIC),
+    Api("/v1/messages/count_tokens", _POST, count_tokens, _ANTHROPIC),
+    Api("/v1/chat/completions", _POST, answer, _OPENAI),
+    Api("/v1/completions", _POST, answer, _OPENAI),
+    Api("/v1/models", _ANY, models.list_models, _BOTH),
+    Api("/v1/models/{id:path}", _ANY, models.retrieve_model, _BOTH),
 )
-"""The API's endpoints, served below every prefix."""
+"""In which language an endpoint is asked, `surface_of` says."""
 
 PLAIN: tuple[Row, ...] = (
     ("/", _ANY, health.root),
@@ -106,7 +122,7 @@ PLAIN: tuple[Row, ...] = (
 )
 
 
-_TEMPLATES = {prefix + path: path for prefix in _PREFIXES for path, _, _ in TABLE} | {
+_TEMPLATES = {prefix + api.path: api.path for api in TABLE for prefix in api.prefixes} | {
     path: path for path, _, _ in PLAIN
 }
 
@@ -131,9 +147,7 @@ def beyond(services: Services, otherwise: ASGIApp) -> ASGIApp:
 
 def routes(services: Services) -> list[BaseRoute]:
     rows = [
-        (prefix + path, methods, handler)
-        for prefix in _PREFIXES
-        for path, methods, handler in TABLE
+        (prefix + api.path, api.methods, api.handler) for api in TABLE for prefix in api.prefixes
     ]
     return [
         Route(path, Endpoint(services, handler), methods=list(methods))

@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 _MAX_URLS = 64
 _MAX_FIELDS = 32
+_MAX_UNSPOKEN = 256
 
 CHAT = "/chat/completions"
 _RESPONSES = "/responses"
+_OF_DEPLOYMENTS = (CHAT, "/completions")
 _OPENAI, _AZURE = "api.openai.com", ".openai.azure.com"
 _AZURES = (_AZURE, ".services.ai.azure.com", ".cognitiveservices.azure.com")
 _TOKEN_START, _TOKEN_PARTS = "eyJ", 3
@@ -122,8 +124,8 @@ class Upstream:
         """Whether it is asked for streams where clients want whole answers."""
         self.may_pass = choice != "chat" and (self.only_messages or bool(self.native.prefer))
         """Whether any of its models may be asked in Messages."""
-        self.without_messages = False
-        """Whether it turned out to have no Messages API, so that it is asked in another one."""
+        self._unspoken: set[tuple[str, str]] = set()
+        """Languages that it turned out not to have, for a model or, with "", for any."""
         self.without_counts = not self.native.counts
         """The same for token counts."""
         self._choice = choice
@@ -152,10 +154,21 @@ class Upstream:
         if len(self.native.drop_fields) < _MAX_FIELDS:
             self.native = self.native.without(field)
 
-    def dialect(self, model: str, profile: Profile) -> Dialect:
-        """The language in which it is asked for a model."""
+    def unlearn(self, language: str, model: str = "") -> None:
+        """Remembers that it does not speak a client's language after all, or not for a model."""
+        if len(self._unspoken) < _MAX_UNSPOKEN:
+            self._unspoken.add((language, model))
+
+    def speaks(self, language: str, model: str) -> bool:
+        """Whether it is worth asking for a model in it."""
+        return not self._unspoken or not {(language, ""), (language, model)} & self._unspoken
+
+    def dialect(self, model: str, profile: Profile, spoken: Dialect = "messages") -> Dialect:
+        """The language in which it is asked for a model; `spoken` is the client's."""
+        if spoken == "chat" and self._choice == "auto" and not self.only_messages:
+            return "chat"  # It is what its base URL stands for.
         dialect = dialect_for(self._choice, self.base_url, model)
-        if dialect == "messages" and self.without_messages:
+        if dialect == "messages" and not self.speaks(dialect, model):
             dialect = "chat"
         if dialect == "chat" and self._choice == "auto" and profile.effort_with_tools is not None:
             # In Chat Completions the model could not think and call tools at once.
@@ -169,7 +182,11 @@ class Upstream:
             self._urls[path] = self.url(path)
         url = self._urls[path]
         if self._azure_version is not None and self._needs_deployment():
-            url = self._deployment_url(path, model) if path == CHAT else self.url(f"/openai{path}")
+            url = (
+                self._deployment_url(path, model)
+                if path in _OF_DEPLOYMENTS
+                else self.url(f"/openai{path}")
+            )
         return WireRequest(url, body, headers={"accept": accept, **self._headers(key)})
 
     def messages(

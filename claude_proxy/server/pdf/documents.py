@@ -24,6 +24,7 @@ from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.pdf.reader import busy
 from claude_proxy.server.services import Services
+from claude_proxy.server.surface import MESSAGES
 from claude_proxy.server.watch import Watch
 from claude_proxy.settings import Settings
 from claude_proxy.types import Json
@@ -50,6 +51,8 @@ def refuse(services: Services, call: Call) -> None:
     """Raises 400 for a request with a PDF where none are taken, whatever its way."""
     if services.settings.pdf != "reject":
         return
+    if call.surface is not MESSAGES and call.surface.files not in call.body.raw:
+        return  # It need not be decoded.
     body = call.as_messages()
     found = next((pdf.path for pdf in pdfs(body)), None) or next(remote_documents(body), None)
     if found is not None:
@@ -63,7 +66,7 @@ async def prepare(
 
     Raises 429 when that takes too long.
     """
-    if route.dialect == "messages":
+    if route.dialect == "messages" or services.passes(route, call.surface):
         return
     body = call.as_messages()
     if not has_documents(body):
