@@ -1,72 +1,66 @@
 """The HTTP transports: aiohttp by default, httpx by setting or injected.
 
 aiohttp costs a tenth of httpx's CPU per request; httpx is what users inject for tests, proxies
-and TLS of their own. Neither keeps cookies, follows redirects, retries, or reads `.netrc`.
+and TLS of their own, and nobody else has to load it. Neither keeps cookies, follows redirects,
+retries, or reads `.netrc`.
 """
 
 import asyncio
 import io
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakSet
 
 import aiohttp
-import httpx
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
 from claude_proxy.backends import Backend, WireRequest, WireResponse
 from claude_proxy.backends.inflate import readable
+from claude_proxy.backends.unreachable import (
+    LINGER_SECONDS,
+    NO_CONNECTION,
+    NO_NAME,
+    NOT_HTTP,
+    SOCKS,
+    TLS,
+    TOO_LONG,
+    unreachable,
+)
 from claude_proxy.errors import UpstreamError
 from claude_proxy.settings import is_loopback
 
+if TYPE_CHECKING:
+    import httpx
+
 # Longer bodies go out in steps: one write of megabytes would block the event loop.
 _ONE_WRITE = 1 << 20
-# How long a finished answer's connection may take to end, so that it can be used again.
-_LINGER_SECONDS = 0.25
 # On Azure a URL holds the name of the model, which clients choose.
 _MAX_URLS = 256
 
 
 def build(
-    transport: str, *, connect_timeout: float, inject: httpx.AsyncBaseTransport | None = None
+    transport: str, *, connect_timeout: float, inject: "httpx.AsyncBaseTransport | None" = None
 ) -> Backend:
     """The transport named by `transport` ("aiohttp" or "httpx"); an injected one wins."""
     if inject is not None or transport == "httpx":
+        from claude_proxy.backends.by_httpx import HttpxBackend
+
         return HttpxBackend(connect_timeout=connect_timeout, transport=inject)
     return AiohttpBackend(connect_timeout=connect_timeout)
 
 
-def _unreachable(url: str, error: Exception) -> UpstreamError:
-    """What went wrong on the way to the upstream; names the host, never path, query or key."""
-    parts = urlsplit(url)
-    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return UpstreamError(f"Connecting to {where} took too long.", status=504)
-    cause = _root_cause(error)
-    if isinstance(error, aiohttp.ClientSSLError) or isinstance(cause, ssl.SSLError):
-        return UpstreamError(f"TLS with {where} failed: {type(cause).__name__}.")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return UpstreamError(f"{where} did not answer in HTTP.")
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return UpstreamError(f"The host name of {where} could not be resolved.")
-    if isinstance(error, aiohttp.ClientConnectorError | httpx.ConnectError):
-        return UpstreamError(f"Could not connect to {where}. Is it running, and is the URL right?")
-    return UpstreamError(f"{where} closed the connection before it answered.")
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    """Where a chain of errors began; httpx wraps its transport's, which wraps the socket's."""
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
-    return error
+_WHY = (
+    (TimeoutError, TOO_LONG),
+    (aiohttp.ClientSSLError, TLS),
+    (aiohttp.ClientResponseError, NOT_HTTP),
+    (aiohttp.ClientConnectorDNSError, NO_NAME),
+    (aiohttp.ClientConnectorError, NO_CONNECTION),
+)
 
 
 class AiohttpBackend:
@@ -87,16 +81,16 @@ class AiohttpBackend:
             return await self._send(request, fresh=request.parts is not None)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if not _reused.get() or not _before_any_byte(error):
-                raise _unreachable(request.url, error) from error
+                raise unreachable(request.url, error, _WHY) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(request.url, error) from error
+            raise unreachable(request.url, error, _WHY) from error
         self.attempts += 1
         self.reconnects += 1
         try:
             # A new connection: the others that are idle may be just as dead.
             return await self._send(request, fresh=True)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(request.url, error) from error
+            raise unreachable(request.url, error, _WHY) from error
 
     async def _send(self, request: WireRequest, *, fresh: bool = False) -> WireResponse:
         url, proxy = self._target(request.url)
@@ -138,9 +132,6 @@ class AiohttpBackend:
             await session.close()
 
 
-_SOCKS = "Set CLAUDE_PROXY_TRANSPORT=httpx and install httpx[socks], or use an HTTP proxy."
-
-
 def _proxy_for(url: URL) -> str | None:
     """The web proxy of the environment. It could not reach this machine, whatever NO_PROXY says."""
     host = url.host or ""
@@ -148,7 +139,7 @@ def _proxy_for(url: URL) -> str | None:
         return None
     proxy = getproxies().get(url.scheme)
     if proxy and proxy.lower().startswith("socks"):
-        raise UpstreamError(f"{url.scheme}_proxy names a SOCKS proxy. {_SOCKS}")
+        raise UpstreamError(f"{url.scheme}_proxy names a SOCKS proxy. {SOCKS}")
     return proxy
 
 
@@ -227,7 +218,7 @@ class _AiohttpResponse:
         broken = self._content.exception() is not None
         if not broken and not self._content.is_eof() and self._content.total_bytes:
             try:
-                async with asyncio.timeout(_LINGER_SECONDS):
+                async with asyncio.timeout(LINGER_SECONDS):
                     await self._content.readany()
             except (aiohttp.ClientError, OSError):
                 pass
@@ -235,126 +226,3 @@ class _AiohttpResponse:
             self._response.release()
         else:
             self._response.close()
-
-
-class HttpxBackend:
-    """httpx, as it is or with a transport from outside (`httpx.MockTransport`, own TLS …)."""
-
-    def __init__(
-        self, *, connect_timeout: float, transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
-        self._timeout = httpx.Timeout(None, connect=connect_timeout, write=60.0)
-        self._transport = transport
-        self._clients: dict[bool, httpx.AsyncClient] = {}
-        self.attempts = self.reconnects = 0
-
-    async def send(self, request: WireRequest, /) -> WireResponse:
-        """See `Backend`; reconnects as `AiohttpBackend` does."""
-        seen = _Steps()
-        self.attempts += 1
-        try:
-            return await self._send(request, seen, fresh=request.parts is not None)
-        except _DIED as error:
-            if not seen.reused:
-                raise _unreachable(request.url, error) from error
-        except httpx.TransportError as error:
-            raise _unreachable(request.url, error) from error
-        except ImportError as error:  # only when the environment asks for it
-            raise UpstreamError(f"The environment names a SOCKS proxy. {_SOCKS}") from error
-        self.attempts += 1
-        self.reconnects += 1
-        try:
-            return await self._send(request, seen, fresh=True)
-        except httpx.TransportError as error:
-            raise _unreachable(request.url, error) from error
-
-    async def _send(
-        self, request: WireRequest, seen: "_Steps", *, fresh: bool = False
-    ) -> WireResponse:
-        client = self._open(fresh)
-        outgoing = client.build_request(
-            request.method,
-            request.url,
-            content=request.parts or request.body,
-            headers=dict(request.headers),
-            extensions={"trace": seen},
-        )
-        response = await client.send(outgoing, stream=True)
-        if response.is_stream_consumed:
-            # A transport from outside gave a whole answer, which httpx has inflated.
-            return _HttpxResponse(response, response.aiter_bytes())
-        return readable(_HttpxResponse(response, response.aiter_raw()))
-
-    def _open(self, fresh: bool) -> httpx.AsyncClient:
-        if fresh not in self._clients:
-            # One jar would be shared by all users; this policy takes no cookie at all.
-            no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-            self._clients[fresh] = httpx.AsyncClient(
-                transport=self._transport,
-                # Never through the environment's web proxy: see `_proxy_for`.
-                mounts=dict.fromkeys(_LOOPBACK_URLS),
-                timeout=self._timeout,
-                cookies=no_cookies,
-                follow_redirects=False,
-                limits=httpx.Limits(
-                    max_connections=None, max_keepalive_connections=0 if fresh else 100
-                ),
-            )
-        return self._clients[fresh]
-
-    async def aclose(self) -> None:
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
-
-
-_LOOPBACK_URLS = ("all://127.0.0.1", "all://localhost", "all://[::1]")
-_DIED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-
-
-class _Steps:
-    """What httpx's own transport tells of a request's way; one from outside tells nothing."""
-
-    def __init__(self) -> None:
-        self._names: set[str] = set()
-
-    async def __call__(self, name: str, info: object) -> None:
-        self._names.add(name)
-
-    @property
-    def reused(self) -> bool:
-        connected = any(name.startswith("connection.connect_") for name in self._names)
-        return not connected and "http11.send_request_headers.started" in self._names
-
-
-class _HttpxResponse:
-    def __init__(self, response: httpx.Response, parts: AsyncIterator[bytes]) -> None:
-        self._response = response
-        self._parts = parts
-        self._begun = self._ended = False
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            data = await anext(self._parts)
-        except StopAsyncIteration:
-            self._ended = True
-            raise
-        except httpx.TransportError as error:
-            raise UpstreamError("The upstream broke off its answer.") from error
-        self._begun = True
-        return data
-
-    async def aclose(self) -> None:
-        # As above: the end of the body, if it comes at once, keeps the connection.
-        if self._begun and not self._ended:
-            try:
-                async with asyncio.timeout(_LINGER_SECONDS):
-                    await anext(self._parts, None)
-            except (httpx.HTTPError, TimeoutError):
-                pass
-        await self._response.aclose()

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,9 +19,12 @@ from claude_proxy.server.services import Services
 from claude_proxy.server.surfaces import beyond, endpoint_of, routes
 from claude_proxy.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    import httpx
+
 
 def create_app(
-    settings: Settings | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings | None = None, *, transport: "httpx.AsyncBaseTransport | None" = None
 ) -> Starlette:
     """The proxy as an ASGI app, to serve or to mount.
 
@@ -96,7 +99,7 @@ class _App(Starlette):
     """
 
     def __init__(
-        self, services: Services, transport: httpx.AsyncBaseTransport | None = None
+        self, services: Services, transport: "httpx.AsyncBaseTransport | None" = None
     ) -> None:
         self._own_routes, self._own_middleware = routes(services), _middleware(services)
         super().__init__(

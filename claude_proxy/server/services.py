@@ -5,9 +5,9 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import httpx
 from starlette.types import Receive
 
 from claude_proxy.backends import Backend
@@ -43,6 +43,9 @@ from claude_proxy.server.watch import Watch
 from claude_proxy.server.windows import Windows
 from claude_proxy.settings import Settings
 
+if TYPE_CHECKING:
+    import httpx
+
 Corrections = tuple[Correction, ...]
 
 
@@ -55,7 +58,7 @@ class Services:
     def __init__(
         self,
         settings: Settings,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
         *,
         before: "Services | None" = None,
     ) -> None:
