@@ -17,6 +17,7 @@ COMMANDS = {
     "env": "claude_proxy.cli.env",
     "config": "claude_proxy.cli.config",
     "doctor": "claude_proxy.cli.doctor",
+    "route": "claude_proxy.cli.route",
 }
 """Command -> the module whose `command` it is."""
 

@@ -134,10 +134,11 @@ class Asked:
 
     def longer_than(self, tokens: int) -> bool:
         """Whether it has more input tokens, estimated only where its bytes leave it open."""
-        return len(self._body.raw) // BYTES_PER_TOKEN > tokens and self._tokens > tokens
+        return len(self._body.raw) // BYTES_PER_TOKEN > tokens and self.tokens > tokens
 
     @cached_property
-    def _tokens(self) -> int:
+    def tokens(self) -> int:
+        """Input tokens, estimated."""
         body = self._body.some("system", "tools", "messages")
         try:
             known = {"model": "any", "messages": [], **body}
