@@ -193,12 +193,21 @@ def _subagent(turn: Turn) -> Say:
     return _verdict(turn, count == len(turn.asked), "SUBAGENT-DONE")
 
 
-def _delegate(name: str) -> Json:
+def _kinds(turn: Turn) -> Say:
+    """One agent of each kind, at once."""
+    if turn.step == 0:
+        kinds = turn.args["kinds"].split(",")
+        return Say("Delegating.", tuple(("Agent", _delegate(kind, kind)) for kind in kinds))
+    count = turn.said.count("REPORT-42")
+    return _verdict(turn, count == len(turn.asked), "KINDS-DONE")
+
+
+def _delegate(name: str, kind: str = "code-reviewer") -> Json:
     prompt = f"[[sub:review n={name}]] look at it"
     return {
         "description": f"Review {name}",
         "prompt": prompt,
-        "subagent_type": "code-reviewer",
+        "subagent_type": kind,
         "run_in_background": False,
     }
 
@@ -370,6 +379,7 @@ SCENES: dict[str, Callable[[Turn], Say]] = {
     "empty_ids": _echo_twice(("", ""), "EMPTYIDS-DONE"),
     "odd_ids": _echo_twice(("call_abc|def.1:2", "x" * 80), "ODDIDS-DONE"),
     "subagent": _subagent,
+    "kinds": _kinds,
     "image": _images,
     "read_image": _read_image,
     "read_pdf": _read_pdf,
