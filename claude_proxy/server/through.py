@@ -91,12 +91,15 @@ async def reply(
 async def _pass_on(
     services: Services, context: Context, wire: WireRequest, upload: Upload, send: Send
 ) -> None:
-    async with AsyncExitStack() as stack, services.watch(upload.receive) as watch:
-        upload.watch = watch
-        response = await services.backend.send(wire)
-        stack.push_async_callback(response.aclose)
-        watch.accepted()
-        await _Answer(services, context, response, send).move(watch, wire)
+    try:
+        async with AsyncExitStack() as stack, services.watch(upload.receive) as watch:
+            upload.watch = watch
+            response = await services.backend.send(wire)
+            stack.push_async_callback(response.aclose)
+            watch.accepted()
+            await _Answer(services, context, response, send).move(watch, wire)
+    finally:
+        upload.watch = None  # They would hold each other.
 
 
 def _no_endpoint(path: str, *, api: bool) -> ClaudeProxyError:

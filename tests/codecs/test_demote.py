@@ -260,11 +260,59 @@ def test_what_is_no_event_is_told(payload):
         fold(payload)
 
 
+KINDS = (
+    *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
+    *("message_delta", "message_stop", "error", "ping"),
+)
+DELTAS = (
+    *("text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"),
+    *("compaction_delta", "{}", "{", ""),
+)
+NAMES = st.sampled_from(
+    ("type", "text", "thinking", "signature", "partial_json", "citation", "citations", "input")
+    + ("content", "usage", "n")
+) | st.text(max_size=3)
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)))))
 def test_any_texts_are_joined(texts):
     said = [delta("text_delta", text=text) for text in texts]
     found = fold(start(), begin({"type": "text", "text": ""}), *said, end(), STOP)
     assert json.loads(found.message)["content"][0]["text"] == "".join(texts)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+EVENTS = st.fixed_dictionaries(
+    {"type": st.sampled_from(KINDS) | st.text(max_size=5)},
+    optional={
+        "index": st.integers(0, 2) | JSON,
+        "message": st.dictionaries(NAMES, JSON) | JSON,
+        "content_block": st.dictionaries(NAMES, JSON) | JSON,
+        "delta": st.dictionaries(NAMES, st.sampled_from(DELTAS) | JSON) | JSON,
+        "usage": JSON,
+    },
+)
+
+
+@given(st.lists(EVENTS, max_size=8))
+def test_whatever_comes_is_a_message_or_told(events):
+    found = RawFold()
+    for each in events:
+        try:
+            found.feed(json.dumps(each).encode())
+        except ProtocolError:
+            return
+    assert isinstance(json.loads(found.message), dict)
+
+
+@given(st.binary(max_size=40))
+def test_whatever_bytes_come_they_are_told(payload):
+    with pytest.raises(ProtocolError):
+        RawFold().feed(b"{" + payload + b"\xfe")
 
 
 def test_a_request_is_made_to_stream():

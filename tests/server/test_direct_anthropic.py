@@ -257,6 +257,20 @@ def test_a_gateways_overflow_keeps_its_own_words(api):
     assert (reply.status_code, reply.content) == (400, said)
 
 
+def test_a_route_may_lead_to_anthropic_beside_another_upstream(api):
+    there = {"base_url": "https://api.anthropic.com", "mode": "passthrough"}
+    environ = {
+        "OPENAI_BASE_URL": "https://llm.example/v1",
+        "CLAUDE_PROXY_UPSTREAMS": json.dumps({"claude": there}),
+        "CLAUDE_PROXY_ROUTES": '[{"name": "own", "requested": "*", "model": "claude-x@claude"}]',
+    }
+    login = {"authorization": "Bearer sk-ant-oat01-x", "anthropic-beta": "oauth-2025-04-20"}
+    assert talk(api, headers=login, **environ).status_code == 200
+    assert str(api.requests[-1].url) == "https://api.anthropic.com/v1/messages"
+    assert sent(api) == {"authorization": "Bearer sk-ant-oat01-x"}
+    assert json.loads(api.requests[-1].content)["model"] == "claude-x"
+
+
 LIST = b'{ "data": [{"id":"claude-opus-5-5","type":"model","new":1}], "has_more": false }'
 
 

@@ -17,7 +17,9 @@ from claude_proxy.server import direct
 from claude_proxy.server.context import Context
 from claude_proxy.server.pipeline import Plan
 from claude_proxy.server.relay import Relay
+from claude_proxy.server.upload import Upload
 from claude_proxy.server.watch import Watch
+from claude_proxy.settings import load_settings
 from tests.conftest import LiveServer, running, settings_for
 from tests.messages_upstream import message, refused, said
 from tests.pdf_files import block, pdf, slow_pdf
@@ -33,7 +35,7 @@ from tests.upstream import (
     text_stream,
 )
 
-HELD = (Plan, Relay, Context, Watch, Body, direct.Plan, direct.Relay)
+HELD = (Plan, Relay, Context, Watch, Body, Upload, direct.Plan, direct.Relay)
 CUT = [FIRST, 0.2, FIRST]
 
 ANSWERS = {
@@ -155,6 +157,43 @@ def test_a_request_that_was_passed_on_holds_nothing(
     live[1].play(reply)
     with httpx.Client() as client:
         client.post(f"{passing.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
+        assert eventually(lambda: not held(), 30), held()
+
+
+@pytest.fixture(scope="module")
+def transparent(live: Live) -> Iterator[LiveServer]:
+    """One in front of Anthropic, whole answers by way of streams."""
+    environ = {
+        "CLAUDE_PROXY_BACKEND": "anthropic",
+        "ANTHROPIC_FORWARD_URL": live[1].url,
+        "ANTHROPIC_API_KEY": "sk-ant-k",
+        "ANTHROPIC_DEMOTE_NONSTREAMING": "true",
+        "CLAUDE_PROXY_REQUEST_TIMEOUT": "0.6",
+    }
+    with running(load_settings(environ=environ, trusted_folder=False)) as started:
+        yield started
+
+
+ANYTHING = {
+    "well": Reply(message()),
+    "refused": refused(404, "not_found_error", "no"),
+    "silence": Reply(delay=30),
+    "cut": Reply({"a": 1}, end="cut"),
+    "stream": Reply(stream=said("a")),
+    "stream cut": Reply(stream=said("a")[:4], end="cut"),
+}
+
+
+@pytest.mark.fault("soak")
+@pytest.mark.parametrize("case", ANYTHING)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/batches"])
+def test_whatever_passes_to_anthropic_holds_nothing(
+    live: Live, transparent: LiveServer, path: str, case: str
+) -> None:
+    live[1].play(ANYTHING[case])
+    with httpx.Client() as client:
+        with suppress(httpx.RemoteProtocolError):  # What is cut there is cut here.
+            client.post(f"{transparent.url}{path}", json=HELLO, timeout=20)
         assert eventually(lambda: not held(), 30), held()
 
 

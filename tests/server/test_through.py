@@ -165,6 +165,23 @@ def test_a_download_comes_back_as_the_same_bytes(upstream, transport):
     assert "set-cookie" not in reply.headers
 
 
+def test_a_stream_of_events_passes_as_it_comes(live, upstream):
+    gate = threading.Event()
+
+    def act(connection, request):
+        connection.send(head(content_type="text/event-stream"), b": hello\n\n")
+        gate.wait(10)
+        connection.send(b"event: done\r\ndata: {}\r\n\r\n")
+
+    upstream.play(act)
+    with httpx.stream("GET", f"{live.url}/v1/sessions/s/events", headers=CLIENT) as reply:
+        parts = reply.iter_raw()
+        assert next(parts) == b": hello\n\n"
+        gate.set()
+        assert b"".join(parts) == b"event: done\r\ndata: {}\r\n\r\n"
+    assert reply.headers["x-accel-buffering"] == "no"
+
+
 def test_a_file_does_not_become_a_page_of_ours(live, upstream):
     plays(upstream, answer(b"<script>1</script>", kind="text/html"))
     reply = ask(live, path="/v1/files/file_1/content")

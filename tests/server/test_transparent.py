@@ -62,10 +62,15 @@ def ask(live, *lines, body=BODY, path=b"/v1/messages?beta=true"):
     return exchange(live.port, request(path, *LOGIN, *lines, body=body))
 
 
-OTHERS = [b'{"model":"claude-x","messages":[]}', BODY, BODY.replace(b"h\\u00e9", b"x" * 40_000)]
+OTHERS = [
+    b'{"model":"claude-x","messages":[]}',
+    BODY,
+    BODY.replace(b"h\\u00e9", b"x" * 40_000),
+    BODY.replace(b"h\\u00e9", b"x" * 3_000_000),
+]
 
 
-@pytest.mark.parametrize("body", OTHERS, ids=["small", "odd", "large"])
+@pytest.mark.parametrize("body", OTHERS, ids=["small", "odd", "large", "huge"])
 @pytest.mark.parametrize("path", [b"/v1/messages", b"/anthropic/v1/messages?beta=true&x=%20"])
 def test_a_request_arrives_as_it_was_sent(live, upstream, body, path):
     plays(upstream, whole(body=message()))
