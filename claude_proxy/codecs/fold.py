@@ -47,6 +47,14 @@ def parse_input(raw: str) -> Json:
     return {} if value is None else {UNPARSED: {"raw": raw, "len": len(raw)}}
 
 
+def is_object(raw: str) -> bool:
+    """Whether a text is the JSON of an object, without any mending."""
+    try:
+        return isinstance(loads(raw), dict)
+    except ValueError:
+        return False
+
+
 def _mended(raw: str) -> Any:
     """The object that small models meant; the text itself where that is not certain."""
     text = _STRINGS_AND_LAST_COMMAS.sub(lambda found: "" if found[0] == "," else found[0], raw)

@@ -85,11 +85,13 @@ CALLS = (
         "whole answers: commas, quotes, Python's words and texts in texts are repaired, what "
         "cannot be goes to the client under `__unparsedToolInput`, which asks the model again, and "
         "empty values that a tool's schema forbids are left out; streams: an object's bytes pass "
-        "as they come, what is broken is logged and counted, and a profile may have them wait and "
-        "be mended in the same way",
+        "as they come, but for an empty `pages` of Claude Code's Read, which is left out; what is "
+        "broken is logged and counted, and a profile may have them wait and be mended in the same "
+        "way",
         '`call_inputs = "mended"` in a [profile](tool-calls.md)',
         golden=(
             "mending/broken_inputs.txt",
+            f"{_CHAT}/stream/tool_empty_pages.txt",
             f"{_CHAT}/response/tool_malformed.json",
             f"{_CHAT}/stream/tool_malformed.txt",
             f"{_CHAT}/stream/tool_double_encoded.txt",

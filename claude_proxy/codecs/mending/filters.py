@@ -5,8 +5,8 @@ Both work on Messages events, so they are the same for every language of an upst
 
 from collections.abc import Iterator, Sequence
 
-from claude_proxy.codecs.fold import UNPARSED, parse_input
-from claude_proxy.codecs.jsonio import dumps_text, loads
+from claude_proxy.codecs.fold import UNPARSED, is_object, parse_input
+from claude_proxy.codecs.jsonio import dumps_text
 from claude_proxy.codecs.mending.inputs import usable
 from claude_proxy.codecs.mending.offered import Offered
 from claude_proxy.codecs.mending.text_calls import Piece, TextCalls
@@ -135,17 +135,10 @@ class WholeInputs:
             return dumps_text(input)
         tool = self._offered.get(name)
         input, lost = usable(name, tool.schema, input) if tool else (input, [])
-        if not lost and (not raw or _is_object(raw)):
+        if not lost and (not raw or is_object(raw)):
             return raw
         self.mended += 1
         return dumps_text(input)
-
-
-def _is_object(raw: str) -> bool:
-    try:
-        return isinstance(loads(raw), dict)
-    except ValueError:
-        return False
 
 
 def _json_delta(index: int, text: str) -> StreamEvent:

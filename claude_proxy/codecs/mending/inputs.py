@@ -7,13 +7,10 @@ they do not use, and the client refuses the call. Leaving such a value out is wh
 from collections.abc import Iterator
 from typing import Any
 
+from claude_proxy.codecs.empty_inputs import OPTIONAL, is_empty
 from claude_proxy.types import Json
 
 Path = tuple[str, ...]
-
-_EMPTY_MEANS_NONE = frozenset({("Read", "pages")})
-"""Tool and parameter: what a client refuses when it is empty, though its schema would allow it.
-Claude Code's Read answers such a call with an error (raine/claude-code-proxy 0.0.2)."""
 
 
 def usable(tool: str, schema: Json, input: Json) -> tuple[Json, list[str]]:
@@ -22,11 +19,9 @@ def usable(tool: str, schema: Json, input: Json) -> tuple[Json, list[str]]:
     The same object where nothing was.
     """
     lost = [*_forbidden(schema, input, ())]
-    lost += [
-        (name,)
-        for known, name in _EMPTY_MEANS_NONE
-        if known == tool and input.get(name) == "" and name not in _required(schema)
-    ]
+    name = OPTIONAL.get(tool, "")
+    if is_empty(input.get(name)) and name not in _required(schema) and (name,) not in lost:
+        lost.append((name,))
     for path in lost:
         input = _without(input, path)
     return input, [".".join(path) for path in lost]

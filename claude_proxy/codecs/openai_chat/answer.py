@@ -77,12 +77,14 @@ class Answer:
         tool_names: Mapping[str, str] | None,
         stop_sequences: Collection[str] | None,
         seal: Seal | None,
+        streamed: bool = False,
     ) -> None:
         self._attached = Attached(profile, seal)
         speak = profile.only_reasoning == "text"
         self.writer = BlockWriter(id, model, sign=self._attached.sign, speak=speak)
         prefix = f"toolu_{id.removeprefix('msg_')}_"
-        self._turn = Turn(self.writer, call_prefix=prefix, tool_names=tool_names or {})
+        names = tool_names or {}
+        self._turn = Turn(self.writer, call_prefix=prefix, tool_names=names, streamed=streamed)
         self._meter = UsageMeter()
         self._tags = ThinkTags(profile.think_tags) if profile.think_tags else None
         self.finish = ""
@@ -140,7 +142,8 @@ class Answer:
 
     @property
     def faults(self) -> dict[str, int]:
-        return {"broken": self._turn.broken} if self._turn.broken else {}
+        found = {"broken": self._turn.broken, "mended": self._turn.mended}
+        return {kind: count for kind, count in found.items() if count}
 
     @property
     def _said(self) -> bool:

@@ -17,8 +17,9 @@ created, and each learns the ids and indexes that it goes by:
 import re
 from typing import NamedTuple
 
-from claude_proxy.codecs.fold import UNPARSED, parse_input
-from claude_proxy.codecs.jsonio import dumps_text, loads
+from claude_proxy.codecs.empty_inputs import WithoutEmpty
+from claude_proxy.codecs.fold import UNPARSED, is_object, parse_input
+from claude_proxy.codecs.jsonio import dumps_text
 
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
@@ -101,6 +102,7 @@ class Call:
         "name",
         "opened",
         "wire_id",
+        "without",
     )
 
     def __init__(self, id: str) -> None:
@@ -109,6 +111,8 @@ class Call:
         self.wire_id = ""
         self.opened = False
         self.closed = False
+        self.without: WithoutEmpty | None = None
+        """What takes a parameter out of arguments that go out as they come."""
         self._parts: list[str] = []
         self._sent = 0
         self._scanned = 0
@@ -153,13 +157,16 @@ class Call:
         if not self._direct:
             return ""
         sent, self._sent = self._sent, len(self._parts)
-        return self._parts[sent] if self._sent == sent + 1 else "".join(self._parts[sent:])
+        text = self._parts[sent] if self._sent == sent + 1 else "".join(self._parts[sent:])
+        return text if self.without is None else self.without.feed(text)
 
     def rest(self) -> str:
         """Arguments that are left at the end of the call, as JSON of an object; "" for none."""
         raw = "".join(self._parts)
         if self._direct or not raw.strip():
-            return self.take()
+            without, rest = self.without, self.take()
+            self.without = None
+            return rest if without is None else rest + without.rest()
         return dumps_text(parse_input(raw))
 
     @property
@@ -168,11 +175,7 @@ class Call:
         raw = "".join(self._parts)
         if not self._direct:
             return UNPARSED in parse_input(raw)
-        try:
-            loads(raw)
-        except ValueError:
-            return True
-        return False
+        return not is_object(raw)
 
     def repeats(self, arguments: str) -> bool:
         """Whether `arguments` are all of the complete ones once more."""

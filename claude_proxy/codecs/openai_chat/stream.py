@@ -50,6 +50,7 @@ class StreamDecoder:
             tool_names=tool_names,
             stop_sequences=stop_sequences,
             seal=seal,
+            streamed=True,
         )
         self._estimate = estimate
         self._sse = SSEDecoder()

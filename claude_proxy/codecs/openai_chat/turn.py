@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from claude_proxy.codecs.blocks import BlockWriter
+from claude_proxy.codecs.empty_inputs import OPTIONAL, WithoutEmpty
 from claude_proxy.codecs.openai_chat.calls import Call, Piece, ToolCalls
 from claude_proxy.types.anthropic import StreamEvent
 
@@ -34,18 +35,27 @@ class _Prose:
 class Turn:
     """Text, thinking and pieces of calls in, events out. Mutable."""
 
-    __slots__ = ("_calls", "_head", "_queue", "_tool_names", "_writer", "broken")
+    __slots__ = (
+        *("_calls", "_head", "_queue", "_streamed", "_tool_names", "_writer"),
+        *("broken", "mended"),
+    )
 
     def __init__(
-        self, writer: BlockWriter, *, call_prefix: str, tool_names: Mapping[str, str]
+        self,
+        writer: BlockWriter,
+        *,
+        call_prefix: str,
+        tool_names: Mapping[str, str],
+        streamed: bool = False,
     ) -> None:
         self._writer = writer
+        self._streamed = streamed
         self._tool_names = tool_names
         self._calls = ToolCalls(call_prefix)
         self._head: Call | None = None
         self._queue: deque[_Prose | Call] = deque()
-        self.broken = 0
-        """Calls that are over and whose arguments are no JSON object."""
+        self.broken = self.mended = 0
+        """Calls that are over: whose arguments are no JSON object, or were put right."""
 
     @property
     def called(self) -> bool:
@@ -123,7 +133,8 @@ class Turn:
         events = self._open(head, head.name or UNNAMED)
         head.closed = True
         self.broken += head.broken
-        rest = head.rest()
+        without, rest = head.without, head.rest()
+        self.mended += without is not None and without.found
         events += self._writer.tool_json(rest) if rest else []
         return events + self._writer.stop()
 
@@ -131,4 +142,7 @@ class Turn:
         if call.opened:
             return []
         call.opened = True
-        return self._writer.tool(call.id, self._tool_names.get(name, name))
+        name = self._tool_names.get(name, name)
+        if self._streamed and name in OPTIONAL:
+            call.without = WithoutEmpty(OPTIONAL[name])
+        return self._writer.tool(call.id, name)

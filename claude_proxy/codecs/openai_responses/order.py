@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from claude_proxy.codecs.blocks import BlockWriter
+from claude_proxy.codecs.empty_inputs import OPTIONAL, WithoutEmpty
 from claude_proxy.codecs.openai_chat.calls import Call
 from claude_proxy.codecs.openai_chat.turn import UNNAMED
 from claude_proxy.types.anthropic import StreamEvent
@@ -81,7 +82,17 @@ class Segment:
 class Order:
     """Segments in, events out. Mutable. Ids of calls are `prefix` and a number, from 0."""
 
-    __slots__ = ("_calls", "_head", "_prefix", "_queue", "_tool_names", "_writer", "broken")
+    __slots__ = (
+        "_calls",
+        "_head",
+        "_prefix",
+        "_queue",
+        "_tool_names",
+        "_writer",
+        "broken",
+        "mended",
+        "streamed",
+    )
 
     def __init__(self, writer: BlockWriter, prefix: str, tool_names: Mapping[str, str]) -> None:
         self._writer = writer
@@ -90,8 +101,10 @@ class Order:
         self._calls = 0
         self._head: Segment | None = None
         self._queue: list[Segment] = []
-        self.broken = 0
-        """Calls that are over and whose arguments are no JSON object."""
+        self.streamed = False
+        """Whether the arguments of calls go out as they come."""
+        self.broken = self.mended = 0
+        """Calls that are over: whose arguments are no JSON object, or were put right."""
 
     @property
     def called(self) -> bool:
@@ -155,7 +168,10 @@ class Order:
         if not segment.opened:
             segment.opened = True
             id, self._calls = f"{self._prefix}{self._calls}", self._calls + 1
-            events = self._writer.tool(id, self._tool_names.get(name, name))
+            name = self._tool_names.get(name, name)
+            if self.streamed and name in OPTIONAL:
+                segment.call.without = WithoutEmpty(OPTIONAL[name])
+            events = self._writer.tool(id, name)
         ready = segment.call.take()
         return events + self._writer.tool_json(ready) if ready else events
 
@@ -165,7 +181,8 @@ class Order:
         if segment.kind == "tool_use":
             events = self._write_call(segment, segment.call.name or UNNAMED)
             self.broken += segment.call.broken
-            rest = segment.call.rest()
+            without, rest = segment.call.without, segment.call.rest()
+            self.mended += without is not None and without.found
             events += self._writer.tool_json(rest) if rest else []
         elif segment.signature:
             if not segment.opened:

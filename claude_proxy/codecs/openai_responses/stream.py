@@ -41,6 +41,7 @@ class StreamDecoder:
         seal: Seal | None = None,
     ) -> None:
         self._answer = Answer(profile=profile, id=id, model=model, tool_names=tool_names, seal=seal)
+        self._answer.order.streamed = True
         self._estimate = estimate
         self._sse = SSEDecoder()
         self.finished = False
@@ -53,8 +54,9 @@ class StreamDecoder:
     @property
     def faults(self) -> dict[str, int]:
         """See `Decoder`."""
-        broken = self._answer.order.broken
-        return {"broken": broken} if broken else {}
+        order = self._answer.order
+        found = {"broken": order.broken, "mended": order.mended}
+        return {kind: count for kind, count in found.items() if count}
 
     def open(self) -> list[StreamEvent]:
         return [] if self.done else self._answer.writer.start()
