@@ -32,6 +32,7 @@ PASSED_PATHS = (
     *("tools.eager_input_streaming", "tools.allowed_callers"),
     *(f"{place}.cache_control.{part}" for part in ("scope", "ttl") for place in _MARKED),
     *(f"{place}.cache_control" for place in _MARKED),
+    *("messages.content.caller", "messages.content.citations"),
     "cache_control",
 )
 """The same for requests that are passed on in Messages, as paths (`Profile.without`); what is

@@ -56,6 +56,9 @@ WORDINGS = [
         f"messages.13.content.0.thinking.cache_control: {EXTRA}",
         left_out("messages.content.cache_control"),
     ),
+    # Unverified: what stands beside the words of a block, not the words.
+    (f"messages.1.content.0.tool_use.caller: {EXTRA}", left_out("messages.content.caller")),
+    (f"messages.2.content.1.text.citations: {EXTRA}", left_out("messages.content.citations")),
     # new-api#2975, zed#42715, claude-code#21767
     (BETAS, REFUSED_BETAS),
     (BETAS.replace("`", ""), REFUSED_BETAS),

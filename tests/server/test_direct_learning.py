@@ -167,3 +167,29 @@ def test_after_the_hold_nothing_is_tried_again(native, upstream):
     )
     assert "keep-alive" in answer.text and says in answer.text
     assert len(upstream.posts) == 1
+
+
+@pytest.mark.pitfall(20)
+@pytest.mark.parametrize(
+    ("place", "refused_at"),
+    [("tools", "tools.0.custom.strict"), ("messages", "messages.1.content.0.tool_use.caller")],
+)
+def test_a_field_within_tools_or_blocks_is_left_out(native, upstream, place, refused_at):
+    name = refused_at.rpartition(".")[2]
+    call = {"type": "tool_use", "id": "toolu_1", "name": "a", "input": {}, "caller": {"type": "x"}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}
+    talk = [
+        *FULL["messages"],
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    refusing(
+        upstream,
+        (lambda request: f'"{name}"' in json.dumps(request.json[place]), f"{refused_at}: {EXTRA}"),
+    )
+    url, raw = native(), json.dumps({**FULL, "messages": talk}).encode()
+    assert post(url, raw).status_code == post(url, raw).status_code == 200
+    assert len(upstream.posts) == 3  # The second request has gone without it at once.
+    sent = upstream.last.json
+    assert name not in json.dumps(sent[place])
+    assert len(sent["messages"]) == 3 and sent["tools"][0]["name"] == "a"
