@@ -156,6 +156,10 @@ class Protocol(HttpToolsProtocol):
             self._give_up(_too_large(f"are larger than {MAX_HEAD_BYTES:,} bytes"))
         if len(self.headers) > MAX_HEADERS:
             self._give_up(_too_large(f"are more than {MAX_HEADERS}"))
+        for name, value in self.headers:
+            if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                # Whoever stands in front of us may read such a body in another way.
+                self._give_up(RequestError("The only transfer coding here is chunked."))
         if self.parser.should_upgrade():
             drop_wish(self.headers)
         before = self.cycle

@@ -273,6 +273,8 @@ SMUGGLED = {
     "TE, identity behind, and CL": framed(
         b"transfer-encoding: chunked, identity", b"content-length: 5", body=_CUT
     ),
+    "TE behind another": framed(b"transfer-encoding: x, chunked", body=_CUT),
+    "TE behind gzip": framed(b"transfer-encoding: gzip, chunked", body=_CUT),
     "TE twice": framed(b"transfer-encoding: chunked, chunked", b"content-length: 5", body=_CUT),
     "TE in quotes": framed(b'transfer-encoding: "chunked"', b"content-length: 5", body=_CUT),
     "TE with a tab": framed(b"transfer-encoding:\tchunked", b"content-length: 5", body=_CUT),
