@@ -7,6 +7,7 @@ malformed Host can change.
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,6 +48,7 @@ class Guard:
         self._local_only = settings.spends and not self._keys and not settings.trust_proxy
         self._hosts = _LOCAL_HOSTS | {host.lower() for host in settings.allowed_hosts}
         self._origins = frozenset(settings.cors_origins)
+        self._upstream = _address(settings.upstream_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -60,6 +62,7 @@ class Guard:
         self._check_origin(scope, context)
         if is_open(scope["method"], context.path):
             return
+        self._check_loop(scope, context)
         if self._passes_keys:
             if context.path == _OPERATORS_PATH and self._guards_metrics:
                 self._check_operator(scope, context)
@@ -73,6 +76,17 @@ class Guard:
             )
         if self._keys:
             _check_key(context, self._keys)
+
+    def _check_loop(self, scope: Scope, context: Context) -> None:
+        """A server that is asked at its upstream's address would ask itself, again and again."""
+        host, port = self._upstream
+        server = scope.get("server")
+        if server and server[1] == port and context.header(b"host").lower() == host:
+            raise ClaudeProxyError(
+                "The upstream's URL leads back to this server. Set it to another one.",
+                status=508,
+                headers=_NO_RETRY,
+            )
 
     def _check_operator(self, scope: Scope, context: Context) -> None:
         """In passthrough mode anybody's key passes, but the numbers are the operator's."""
@@ -167,6 +181,13 @@ def _check_can_pass(keys: list[str], variable: str) -> None:
         )
     if not all(key.isascii() and key.isprintable() for key in keys):
         raise ClaudeProxyError("The key must be printable ASCII.", status=401)
+
+
+def _address(url: str) -> tuple[str, int]:
+    """How requests to a URL in the clear name their host, and its port; nothing of others: over
+    TLS is somebody else, if only a proxy in front."""
+    parts = urlsplit(url)
+    return (parts.netloc.lower(), parts.port or 80) if parts.scheme == "http" else ("", 0)
 
 
 def is_open(method: str, path: str) -> bool:

@@ -35,6 +35,7 @@ UPSTREAM = (
     Row("echoed-key", "401 that repeats the key", "401, the key masked everywhere"),
     Row("redirect", "a redirect", "502, not followed"),
     Row("stale", "a kept connection that died", "one silent reconnect, then 502"),
+    Row("loop", "an upstream that leads back to this server", "508 at the second pass"),
     Row("bomb", "a compressed answer", "inflated in steps up to the limit, or 502"),
     Row("cookies", "`Set-Cookie`", "never kept, never passed on"),
     Row("huge-answer", "an answer over 64 MiB, or of millions of values", "502, memory bounded"),
