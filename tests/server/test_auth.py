@@ -200,7 +200,7 @@ class TestPassthrough:
         reply = ask(url, headers)
         assert reply.status_code == 401
         assert reply.headers["x-should-retry"] == "false"
-        assert "OPENAI_API_KEY" in reply.json()["error"]["message"]
+        assert "_API_KEY" in reply.json()["error"]["message"]
         assert not upstream.requests
 
     @pytest.mark.parametrize(
