@@ -26,12 +26,24 @@ def banner(settings: Settings, port: int) -> Iterator[str]:
     yield f"  mode      {_mode(settings)}"
     yield f"  upstream  {settings.upstream_url}{_azure(settings)}{_direct(settings)}"
     yield f"  models    {_models(models)}"
+    if routing := ", ".join(_routing(settings)):
+        yield f"  routing   {routing}"
     yield f"  listens   {host}:{port} ({why})"
     yield "Connect Claude Code:"
     yield f"  export ANTHROPIC_BASE_URL={url(host, port)}"
     yield f"  {_client_key(settings)}"
     for warning in settings.warnings:
         yield f"Warning: {warning}"
+
+
+def _routing(settings: Settings) -> Iterator[str]:
+    """What there is beside the default upstream and the tiers."""
+    counted = {"rule": len(settings.routes), "agent": len(settings.subagents)}
+    for word, count in counted.items():
+        if count:
+            yield f"{count} {word}{'s' if count > 1 else ''}"
+    if settings.upstreams:
+        yield f"more upstreams: {', '.join(settings.upstreams)}"
 
 
 def _mode(settings: Settings) -> str:

@@ -58,21 +58,34 @@ def connection(settings: Settings, url: str, token: str | None) -> dict[str, str
     }
 
 
+def _address(settings: Settings, upstream: str) -> str:
+    return settings.upstream_url if upstream == DEFAULT else settings.upstreams[upstream].base_url
+
+
+def _is_claudes(settings: Settings, upstream: str) -> bool:
+    own = upstream == DEFAULT and settings.backing.anthropic
+    return own or native_for(_address(settings, upstream)).claude
+
+
 def limits(settings: Settings, listed: Mapping[str, Limits] = _NOTHING) -> dict[str, str]:
     """What the main models take, as far as known: the client assumes 200,000 and 32,000.
 
     `listed`: what the upstream itself says of its models, as from `ask_limits`. Of Claude's own
     models the client knows more than we do.
     """
-    if settings.backing.anthropic or native_for(settings.upstream_url).claude:
-        return {}
     models, finder = settings.model_map(), settings.profile_finder()
+    places = [models.place(target) for target in (models.big, models.middle)]
+    if any(_is_claudes(settings, upstream) for upstream, _ in places):
+        return {}
     profiles = [
         limited(
-            within(finder.find(DEFAULT, settings.upstream_url, name), listed.get(name, Limits())),
+            within(
+                finder.find(upstream, _address(settings, upstream), model),
+                listed.get(model, Limits()),
+            ),
             settings.max_tokens_limit,
         )
-        for name in (models.big, models.middle)
+        for upstream, model in places
     ]
     windows = [profile.context_window for profile in profiles if profile.context_window]
     outputs = [profile.max_output_tokens for profile in profiles if profile.max_output_tokens]

@@ -69,7 +69,7 @@ def _wish(settings: "Settings", known: frozenset[str], options: dict[str, Any]) 
         raise SettingsError(f"--upstream: there is no [upstreams.{name}].")
     return Wish(
         settings=settings,
-        models=wanted_models(settings, options["tiers"], options["named"]),
+        models=wanted_models(settings, options["tiers"], options["named"], name),
         upstream=name,
         timeout=options["timeout"],
         known=known,

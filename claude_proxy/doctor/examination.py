@@ -44,15 +44,19 @@ class Wish(NamedTuple):
 
 
 def wanted_models(
-    settings: Settings, tiers: tuple[str, ...], named: tuple[str, ...]
+    settings: Settings, tiers: tuple[str, ...], named: tuple[str, ...], upstream: str = DEFAULT
 ) -> dict[str, tuple[str, ...]]:
-    """The named models, else those of the tiers, each once."""
+    """The named models, else those of the tiers that this upstream serves, each once.
+
+    An upstream that serves no tier is asked for the models of all: a fallback gets these names.
+    """
     if named:
         return {name: () for name in named}
     models = settings.model_map()
     found: dict[str, tuple[str, ...]] = {}
-    for tier in tiers or TIERS:
-        model = models.tier(tier.upper())
+    placed = {tier: models.place(models.tier(tier.upper())) for tier in tiers or TIERS}
+    here = {tier: place for tier, place in placed.items() if place[0] == upstream}
+    for tier, (_, model) in (here or placed).items():
         found[model] = (*found.get(model, ()), CLAUDE_NAMES[tier])
     return found
 

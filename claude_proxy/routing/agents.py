@@ -16,6 +16,8 @@ from claude_proxy.routing.asked import Asked
 FORK = "fork"
 """What Claude Code calls a subagent that goes on with the whole conversation."""
 
+_FORK_BYTES = b'"fork"'
+
 AGENT_TOOLS = frozenset({"Agent", "Task"})
 """The tool that begins a subagent's run; `Task` in older versions."""
 
@@ -109,7 +111,8 @@ def _by_marker(texts: Iterable[str]) -> Agent | None:
 
 def as_fork(asked: Asked) -> Agent:
     """A fork goes on where its parent was: behind a call for a fork stands what it is to do."""
-    if not asked.is_subagent:
+    # Most requests cannot be one, and searching is far quicker than parsing.
+    if not asked.holds(_FORK_BYTES) or not asked.is_subagent:
         return NOBODY
     last = next((each for each in reversed(asked.messages) if each.get("role") == "assistant"), {})
     told = list(asked.last_texts())

@@ -43,13 +43,27 @@ class Members(Protocol):
 
 
 class Asked:
-    """Mutable: it keeps what was read. `headers` have lower-case names."""
+    """Mutable: it keeps what was read. `headers` have lower-case names.
 
-    def __init__(self, body: Members, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    `translated`: the body's bytes are in another language than its members.
+    """
+
+    def __init__(
+        self,
+        body: Members,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        *,
+        translated: bool = False,
+    ) -> None:
         self._body = body
+        self._translated = translated
         self._pairs = headers
         self.agent: Any = None
         """Who asks, once somebody has found out (`agents.Agent`)."""
+
+    def holds(self, words: bytes) -> bool:
+        """Whether these bytes may be anywhere in it; false only where they are not."""
+        return self._translated or words in self._body.raw
 
     def member(self, name: str) -> Any:
         """A member of the request; None where it has none of this name."""
@@ -128,7 +142,7 @@ class Asked:
     def images(self) -> bool:
         """Whether there is an image anywhere in the conversation."""
         # Most requests have none, and searching is far quicker than parsing.
-        if b'"image"' not in self._body.raw:
+        if not self.holds(b'"image"'):
             return False
         return any(_has_image(message.get("content")) for message in self.messages)
 
@@ -167,7 +181,7 @@ class Asked:
         return frozenset(properties) if isinstance(properties, dict) else frozenset()
 
     def _asks_for_summary(self) -> bool:
-        if _SUMMARY_BYTES not in self._body.raw:
+        if not self.holds(_SUMMARY_BYTES):
             return False
         last = "\n".join(self.last_texts())
         return all(words in last for words in _SUMMARY)

@@ -38,8 +38,10 @@ class Call:
         if self._peek is None:
             codec = self.surface.codec
             found = codec.peek(self.body.some(*codec.PEEKED))
-            members = self.body if self.surface is MESSAGES else _Decoded(self.body, codec)
-            self._peek = Peek(found.model, found.stream, Asked(members, self.headers))
+            other = self.surface is not MESSAGES
+            members = _Decoded(self.body, codec) if other else self.body
+            asked = Asked(members, self.headers, translated=other)
+            self._peek = Peek(found.model, found.stream, asked)
         return self._peek
 
     def decoded(self, on_drop: OnDrop) -> MessagesRequest:

@@ -94,7 +94,8 @@ async def test_connection(
         "messages": [{"role": "user", "content": f"Say hello. ({token_hex(2)})"}],
     }
     started = time.monotonic()
-    report: Json = {"model": services.models.small, "base_url": services.upstream.base_url}
+    upstream, model = services.models.place(services.models.small)
+    report: Json = {"model": model, "base_url": services.upstreams[upstream].base_url}
     try:
         with services.slot():
             plan = make_plan(services, context, Call(Body(dumps(body))))

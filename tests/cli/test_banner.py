@@ -30,6 +30,14 @@ SAID = [
     ),
     ({"BIG_MODEL": "b"}, "models    opus -> b, sonnet -> b, haiku -> gpt-4o-mini"),
     ({}, "listens   0.0.0.0:8085 (each client brings its own key)"),
+    (
+        {
+            "CLAUDE_PROXY_SUBAGENTS": "a:b,c:d",
+            "CLAUDE_PROXY_ROUTES": '[{"images": true, "model": "m"}]',
+            "CLAUDE_PROXY_UPSTREAMS": '{"lab": {"base_url": "http://h/v1"}}',
+        },
+        "routing   1 rule, 2 agents, more upstreams: lab\n",
+    ),
     ({"PORT": "9"}, "export ANTHROPIC_BASE_URL=http://127.0.0.1:9\n"),
     ({"HOST": "::1"}, "export ANTHROPIC_BASE_URL=http://[::1]:8085\n"),
     ({}, "export ANTHROPIC_API_KEY='<your key for the upstream>'"),

@@ -13,7 +13,8 @@ from claude_proxy.cli.client_env import (
     removed,
     script,
 )
-from claude_proxy.settings import Settings
+from claude_proxy.model_limits import Limits
+from claude_proxy.settings import Settings, load_settings
 
 URL = "http://127.0.0.1:4000"
 
@@ -158,3 +159,12 @@ def test_a_credential_stays_where_it_is_for_the_upstream(
         "CLAUDE_CODE_USE_VERTEX": "1",
     }
     assert kept == set(child_environment(given, settings(**fields), URL, None)) & set(given)
+
+
+def test_models_of_other_upstreams_are_measured_there() -> None:
+    lab = '{"lab": {"base_url": "http://127.0.0.1:1/v1"}}'
+    environ = {"CLAUDE_PROXY_UPSTREAMS": lab, "BIG_MODEL": "big@lab", "OPENAI_API_KEY": "k" * 12}
+    loaded = load_settings(environ=environ, trusted_folder=False)
+    known = {"big": Limits(window=150_000)}
+    assert connection(loaded, URL, None)["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "big@lab"
+    assert limits(loaded, known)["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "150000"

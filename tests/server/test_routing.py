@@ -7,9 +7,6 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from claude_proxy.codecs.jsonio import Body
-from claude_proxy.server.body import Call
-from claude_proxy.server.surface import CHAT
 from tests.conftest import UPSTREAM_KEY
 from tests.messages_upstream import event, message, said
 from tests.routing.capture import SESSION, captured, fork_of
@@ -225,14 +222,15 @@ class TestRules:
         assert lab.last.path == "/anthropic/v1/messages/count_tokens"
         assert ask(live, path="/v1/messages/count_tokens").json() != {"input_tokens": 4321}
 
-    def test_openai_clients_are_routed_by_what_they_mean(self):
-        url = {"url": "https://a.example/b.png"}
+    def test_openai_clients_are_routed_by_what_they_mean(self, server, upstream):
+        live = server(CLAUDE_PROXY_ROUTES=rules({"images": True, "model": "eyes"}))
+        url = {"url": "data:image/png;base64,iVBORw0KGgo="}
         content = [{"type": "image_url", "image_url": url}, {"type": "text", "text": "?"}]
-        body = {"model": "gpt-5", "messages": [{"role": "user", "content": content}]}
-        call = Call(Body(json.dumps(body).encode()), surface=CHAT)
-        assert call.peek().asked is call.peek().asked and not call.peek().asked.images
-        body["messages"][0]["content"][0]["image_url"]["url"] = "data:image/png;base64,iVBO"
-        assert Call(Body(json.dumps(body).encode()), surface=CHAT).peek().asked.side_call == ""
+        for messages in (content, "no picture"):
+            body = {"model": "gpt-5", "messages": [{"role": "user", "content": messages}]}
+            reply = httpx.post(f"{live.url}/v1/chat/completions", json=body, timeout=20)
+            assert reply.status_code == 200, reply.text
+        assert models(upstream) == ["eyes", "gpt-5"]
 
 
 IMAGE = {
