@@ -264,6 +264,10 @@ class Profile:
     have filled: `SESSION_FIELDS` says where it is known to be taken. Elsewhere it may be refused:
     400 "Unrecognized request argument supplied: prompt_cache_key" (zed#52000, opencode#49071)."""
 
+    own_search: Literal["web_search", "openrouter:web_search"] | None = None
+    """The provider's own tool that searches the web, by its type: `web_search` in Responses,
+    `openrouter:web_search` in Chat. `OWN_SEARCHES` says where it is known to be."""
+
     tool_name_length: int = 64
     """Longest function name, of `[a-zA-Z0-9_-]` (OpenAI: "string too long", cline PR#11885)."""
 

@@ -1,8 +1,9 @@
 """All rows in the order in which they are tried."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, TypeVar
 
 from claude_proxy.profiles import (
     claude_cli,
@@ -21,6 +22,8 @@ from claude_proxy.profiles import (
     xai,
 )
 from claude_proxy.profiles.profile import Place, Profile, ProfileRow
+
+T = TypeVar("T")
 
 PROFILES: tuple[ProfileRow, ...] = (
     *openrouter.ROWS,
@@ -62,6 +65,24 @@ SESSION_FIELDS: tuple[
 Beside the rows, because the rows of OpenAI's models match at every host."""
 
 
+OWN_SEARCHES: tuple[
+    tuple[str, tuple[str, ...], Literal["web_search", "openrouter:web_search"]], ...
+] = (
+    # https://developers.openai.com/api/docs/guides/tools-web-search (seen 2026-11); not tried out
+    (
+        "api.openai.com/*",
+        (
+            *("gpt-4o", "gpt-4o-20*", "gpt-4o-mini", "gpt-4o-mini-20*", "gpt-4.1", "gpt-4.1-20*"),
+            *("gpt-4.1-mini*", "gpt-[5-9]*", "o3*", "o4*"),
+        ),
+        "web_search",
+    ),
+    # https://openrouter.ai/docs/guides/features/server-tools/web-search (seen 2026-11)
+    ("openrouter.ai/*", ("*",), "openrouter:web_search"),
+)
+"""Address, models, and the provider's own search that they have there."""
+
+
 def profile_for(base_url: str, model: str) -> Profile:
     """The first matching row's profile.
 
@@ -70,8 +91,18 @@ def profile_for(base_url: str, model: str) -> Profile:
     """
     place, bare = Place.of(base_url), model.rsplit("/", 1)[-1].lower().removeprefix("ft:")
     found = next(row.profile for row in PROFILES if row.is_for(bare) and row.is_at(place))
-    for address, models, field in SESSION_FIELDS:
-        named = any(fnmatchcase(bare, glob) for glob in models)
-        if named and fnmatchcase(f"{place.path}/", address):
-            return replace(found, session_field=field)
+    field = _known(SESSION_FIELDS, place, bare)
+    search = _known(OWN_SEARCHES, place, bare)
+    if field or search:
+        found = replace(found, session_field=field or found.session_field, own_search=search)
     return found
+
+
+def _known(table: Sequence[tuple[str, tuple[str, ...], T]], place: Place, model: str) -> T | None:
+    """What the table says of this model at this place."""
+    for address, models, value in table:
+        if any(fnmatchcase(model, glob) for glob in models) and fnmatchcase(
+            f"{place.path}/", address
+        ):
+            return value
+    return None

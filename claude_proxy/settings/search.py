@@ -26,13 +26,14 @@ def _address(given: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 Search = Annotated[
-    Literal["auto", "searxng", "brave", "tavily", "none"],
+    Literal["auto", "searxng", "brave", "tavily", "upstream", "none"],
     BeforeValidator(parse.lower),
     Var(
         "CLAUDE_PROXY_SEARCH",
-        "Who searches the web for models whose upstream has no web search: `auto` the first of "
-        "SearXNG, Brave and Tavily whose address or key is set; `none` nobody.",
-        "auto, searxng, brave, tavily or none",
+        "Who searches the web for models: `auto` the first of SearXNG, Brave and Tavily whose "
+        "address or key is set, else the upstream's own search where it has one (`upstream`); "
+        "`none` nobody.",
+        "auto, searxng, brave, tavily, upstream or none",
     ),
 ]
 SearxngUrl = Annotated[
@@ -93,12 +94,12 @@ NEEDS = {
 
 
 def choose(search: str, services: Sequence[ChosenService]) -> ChosenService | None:
-    """The service that is asked, of those that can be; None for none.
+    """The service that is asked, of those that can be; None for none of them.
 
     Raises `SettingsError` for one that is wanted and cannot be.
     """
     known = {each.name: each for each in services}
-    if search == "none":
+    if search in ("none", "upstream"):
         return None
     if search == "auto":
         return next(iter(known.values()), None)

@@ -344,10 +344,10 @@ ERRORS = (
     Row(
         37,
         "web search and web fetch of Claude Code find nothing",
-        "the model gets a function, and we search with the service that is set; without one it is "
-        "told what to set. Pages are never fetched",
+        "the model gets a function, and we search with the service that is set, or by the "
+        "upstream's own search; without either it is told what to set. Pages are never fetched: "
+        "web fetch of a server is left out with a note",
         setting="`CLAUDE_PROXY_SEARCH`",
-        missing="an upstream's own web search is not used; web fetch is left out with a note",
     ),
 )
 

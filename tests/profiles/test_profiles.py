@@ -86,6 +86,22 @@ def test_a_session_key_goes_only_where_it_is_known_to_be_taken(base_url, model, 
 
 
 @pytest.mark.parametrize(
+    ("base_url", "model", "tool"),
+    [
+        (OPENAI, "gpt-5.4", "web_search"),
+        (OPENAI, "gpt-4o-2024-11-20", "web_search"),
+        (OPENAI, "gpt-4.1-nano", None),
+        (OPENAI, "some-tuned-name", None),
+        ("https://gateway.example/v1", "gpt-5.4", None),
+        ("https://openrouter.ai/api/v1", "z-ai/glm-5", "openrouter:web_search"),
+        (LOCAL, "qwen3:8b", None),
+    ],
+)
+def test_a_search_of_its_own_is_only_where_it_is_known(base_url, model, tool):
+    assert profile_for(base_url, model).own_search == tool
+
+
+@pytest.mark.parametrize(
     "model", ["qwen3:8b", "gpt-oss:20b", "o", "opus", "llama-4", "", "gpt-4all"]
 )
 def test_other_models_are_generic(model):

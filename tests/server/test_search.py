@@ -416,20 +416,21 @@ def test_a_request_falls_back_with_its_search(server, service):
         assert kinds(ask(live)) == FOUND
 
 
-def test_an_upstream_that_is_asked_in_responses_searches_too(searching, upstream):
+def plays_responses(upstream):
+    """The same talk in Responses."""
     counts = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
-
-    def answer(*output):
-        return Reply(
-            {"object": "response", "status": "completed", "output": list(output), "usage": counts}
-        )
-
     wanted = {"type": "function_call", "call_id": "c1", "name": "web_search"}
     said = {"type": "message", "role": "assistant"}
-    upstream.play(
-        answer({**wanted, "arguments": '{"query":"cats"}'}),
-        answer({**said, "content": [{"type": "output_text", "text": SAYS}]}),
+    outputs = (
+        {**wanted, "arguments": '{"query":"cats"}'},
+        {**said, "content": [{"type": "output_text", "text": SAYS}]},
     )
+    whole = {"object": "response", "status": "completed", "usage": counts}
+    upstream.play(*[Reply({**whole, "output": [output]}) for output in outputs])
+
+
+def test_an_upstream_that_is_asked_in_responses_searches_too(searching, upstream):
+    plays_responses(upstream)
     message = ask(searching(CLAUDE_PROXY_UPSTREAM_DIALECT="responses"))
     assert kinds(message) == FOUND
     assert upstream.last.json["input"][-1]["type"] == "function_call_output"
@@ -441,3 +442,68 @@ def test_other_requests_with_tools_are_not_touched(searching, upstream):
     own = {"name": "web_search", "input_schema": {"type": "object"}}
     message = ask(searching(), tools=[own])
     assert kinds(message) == ["tool_use"] and message["content"][0]["name"] == "web_search"
+
+
+CITED = {
+    "type": "url_citation",
+    "url_citation": {"url": "https://cats.example/", "title": "Cats", "content": "They purr."},
+}
+
+
+def searching_itself(server, upstream, form="openrouter:web_search", **environ):
+    """A server whose upstream has a search of its own."""
+    tables = {"own": {"own_search": form}}
+    return server(CLAUDE_PROXY_PROFILES=json.dumps(tables), CLAUDE_PROXY_PROFILE="own", **environ)
+
+
+def test_an_upstream_searches_by_itself_where_nobody_else_is_set(server, upstream):
+    upstream.play(
+        Reply(completion(calls=[CATS])),
+        Reply(completion("Cats purr.", annotations=[CITED])),
+        Reply(completion(SAYS)),
+    )
+    message = ask(searching_itself(server, upstream))
+    assert kinds(message) == FOUND
+    assert message["content"][1]["content"][0]["url"] == "https://cats.example/"
+    search = upstream.posts[1]
+    assert search.headers["authorization"] == upstream.posts[0].headers["authorization"]
+    assert search.json["tools"][0]["type"] == "openrouter:web_search"
+    assert search.json["model"] == upstream.posts[0].json["model"]
+    # Two turns and the search between them.
+    assert message["usage"]["input_tokens"] == 63 and message["usage"]["output_tokens"] == 21
+    assert "They purr." in upstream.last.json["messages"][-1]["content"]
+
+
+def test_a_service_that_is_set_goes_before_the_upstreams_own_search(server, upstream, service):
+    plays(upstream, [CATS], SAYS)
+    live = searching_itself(server, upstream, CLAUDE_PROXY_SEARXNG_URL=service.url)
+    assert kinds(ask(live)) == FOUND
+    assert len(service.requests) == 1 and len(upstream.posts) == 2
+
+
+def test_an_upstreams_own_search_that_fails_is_told(server, upstream):
+    upstream.play(
+        Reply(completion(calls=[CATS])), refusal(404, "no such tool"), Reply(completion(SAYS))
+    )
+    message = ask(searching_itself(server, upstream, form="web_search"))
+    assert message["content"][1]["content"]["error_code"] == "unavailable"
+    assert upstream.posts[1].path == "/v1/responses"
+
+
+def test_an_upstream_without_a_search_of_its_own_is_told_as_such(searching, upstream, service):
+    plays(upstream, [CATS], SAYS)
+    message = ask(searching(CLAUDE_PROXY_SEARCH="upstream"))
+    assert "web search of its own" in message["content"][1]["content"]["error_message"]
+    assert service.requests == []
+
+
+def test_an_openai_client_searches_with_its_own_words(searching, upstream):
+    plays_responses(upstream)
+    chat = {"model": "claude-haiku-5-5", "messages": [ASKED], "web_search_options": {}}
+    live = searching(CLAUDE_PROXY_UPSTREAM_DIALECT="responses")
+    response = httpx.post(f"{live.url}/v1/chat/completions", json=chat, timeout=30)
+    assert response.status_code == 200, response.text
+    [choice] = response.json()["choices"]
+    assert choice["message"]["content"] == SAYS and choice["finish_reason"] == "stop"
+    [cited] = choice["message"]["annotations"]
+    assert cited["url_citation"]["url"] == "https://cats.example/"

@@ -104,6 +104,7 @@ class Composition:
             self._asked = True
             if isinstance(outcome, Found):
                 self.made += 1
+                self.usage = summed(self.usage, outcome.usage or {**no_usage()})
                 self._hits.append(outcome.hits)
             events += self._writer.whole(block)
         self.searches = []

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import WebSearchToolResultBlock
+from claude_proxy.types.anthropic import Usage, WebSearchToolResultBlock
 
 MARK = "cpws1:"
 """How everything that Anthropic would have encrypted begins, where we have made it."""
@@ -45,6 +45,8 @@ class Found(NamedTuple):
     """A search that was made."""
 
     hits: tuple[Hit, ...]
+    usage: Usage | None = None
+    """What it cost in tokens, where a model has made it."""
 
 
 class Failure(NamedTuple):

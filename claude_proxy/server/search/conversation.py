@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from claude_proxy.codecs.thoughts import thoughts_of
-from claude_proxy.codecs.web_search import Composition, Failure, Search, SearchTool
+from claude_proxy.codecs.web_search import Composition, Failure, Found, Search, SearchTool
 from claude_proxy.codecs.web_search.composition import summed
 from claude_proxy.codecs.web_search.hits import Outcome
 from claude_proxy.server.context import Context
 from claude_proxy.server.relay import note_usage, told
+from claude_proxy.server.search.searcher import OwnSearch
 from claude_proxy.server.services import Services
 from claude_proxy.server.watch import Watch
 from claude_proxy.types import Json
@@ -46,13 +47,7 @@ class Conversation:
         note_usage(services, self._context, plan, usage)
         seen = told(services, plan, usage, streamed=streamed)
         self._usage = seen if self._usage is None else summed(self._usage, seen)
-        # The counts of the access line are those of the whole answer.
-        all_turns = composition.usage
-        self._context.facts.update(
-            input_tokens=all_turns["input_tokens"],
-            cached_tokens=all_turns["cache_read_input_tokens"],
-            output_tokens=all_turns["output_tokens"],
-        )
+        self._note_counts()
         services.reasoning.keep(thoughts_of(composition.turn_content()), plan.route, plan.seal)
 
     async def search(self, watch: Watch) -> tuple[list[StreamEvent], bool]:
@@ -68,11 +63,24 @@ class Conversation:
             facts = self._context.facts
             facts["searches"] = facts.get("searches", 0) + len(outcomes)
         events = composition.answered(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Found) and outcome.usage and self._usage:
+                self._usage = summed(self._usage, outcome.usage)
+        self._note_counts()
         more = more and self._turns < self._tool.max_uses + _MORE_TURNS
         if more:
             self._turns += 1
             self.plan = self._following()
         return events, more
+
+    def _note_counts(self) -> None:
+        """Those of the access line are the whole answer's."""
+        counts = self.composition.usage
+        self._context.facts.update(
+            input_tokens=counts["input_tokens"],
+            cached_tokens=counts["cache_read_input_tokens"],
+            output_tokens=counts["output_tokens"],
+        )
 
     def end(self) -> list[StreamEvent]:
         return self.composition.end(self._usage)
@@ -83,7 +91,17 @@ class Conversation:
             why = f"All {most} searches of this answer are made; answer with what you have."
             return Failure("max_uses_exceeded", why)
         self._uses += 1
-        return await self._services.searcher.search(search.query, self._tool, self._context.id)
+        searcher, request = self._services.searcher, self._context.id
+        return await searcher.search(search.query, self._tool, request, self._own())
+
+    def _own(self) -> OwnSearch | None:
+        """The upstream itself, if it searches."""
+        route = self.plan.route
+        if route.profile.own_search is None:
+            return None
+        upstream = self._services.upstreams[route.upstream]
+        key = upstream.key(self._context.keys(), oauth=self._context.oauth())
+        return OwnSearch(upstream, route.model, key, route.profile.own_search)
 
     def _following(self) -> "Plan":
         request: Any = {**self.plan.request}

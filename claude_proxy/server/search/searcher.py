@@ -1,25 +1,30 @@
-"""Asks the search service that the settings name.
+"""Asks the search service that the settings name, or the upstream itself where it searches.
 
 A request says what is looked for, and nothing else: neither where it is asked, nor with which key.
 Pages themselves are never fetched.
 """
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
 
 from claude_proxy.backends import Backend, WireRequest
 from claude_proxy.codecs.web_search import Failure, SearchTool
 from claude_proxy.codecs.web_search.hits import Outcome
-from claude_proxy.codecs.web_search.services import Question, wanted
+from claude_proxy.codecs.web_search.services import Question, Service, wanted
+from claude_proxy.codecs.web_search.services.provider import OWN
 from claude_proxy.codecs.web_search.services.table import SERVICES
 from claude_proxy.errors import UpstreamError
 from claude_proxy.server.metrics import Metrics
+from claude_proxy.server.upstream import Upstream
 from claude_proxy.settings import Settings
 from claude_proxy.settings.search import NEEDS
 
 SECONDS = 15.0
 """For one search, from asking to the last byte."""
+OWN_SECONDS = 90.0
+"""The same where a model of the upstream searches."""
 _MOST_BYTES = 4 << 20
 
 _NOBODY = Failure(
@@ -27,14 +32,33 @@ _NOBODY = Failure(
     "Nobody searches the web for this proxy. Tell the user: whoever runs claude-proxy can set one "
     f"of {', '.join(NEEDS.values())}, and until then answers rest on what you know.",
 )
+_NO_OWN = Failure(
+    "unavailable",
+    "This upstream is not known to have a web search of its own (CLAUDE_PROXY_SEARCH=upstream).",
+)
 _NOT_WANTED = Failure(
     "unavailable", "Searches of the web are turned off in this proxy (CLAUDE_PROXY_SEARCH=none)."
 )
+_WITHOUT = {"none": _NOT_WANTED, "upstream": _NO_OWN}
 _TOO_SLOW = Failure("unavailable", "The search service did not answer in time.")
 _NOT_REACHED = Failure("unavailable", "The search service could not be reached.")
 _TOO_LARGE = Failure("unavailable", "The answer of the search service is too large.")
 
 log = structlog.get_logger("claude_proxy.search")
+
+
+class OwnSearch(NamedTuple):
+    """An upstream that searches by itself."""
+
+    upstream: Upstream
+    model: str
+    key: str
+    form: str
+    """The type of its tool: `Profile.own_search`."""
+
+    def wire(self, question: Question) -> WireRequest:
+        path, model = question.path, self.model
+        return self.upstream.call(path, question.body, model=model, key=self.key, stream=False)
 
 
 class Searcher:
@@ -44,18 +68,23 @@ class Searcher:
         self._chosen = settings.search_service()
         self._backend = backend
         self._metrics = metrics
-        self._without = _NOT_WANTED if settings.search == "none" else _NOBODY
+        self._own = settings.search in ("auto", "upstream")
+        self._without = _WITHOUT.get(settings.search, _NOBODY)
 
-    async def search(self, query: str | None, tool: SearchTool, request_id: str) -> Outcome:
-        """What is found, or why nothing is. Never raises but for being interrupted."""
-        if self._chosen is None:
+    async def search(
+        self, query: str | None, tool: SearchTool, request_id: str, own: OwnSearch | None = None
+    ) -> Outcome:
+        """What is found, or why nothing is; `own` is asked where the settings name no service.
+
+        Never raises but for being interrupted.
+        """
+        if self._chosen is None and (own is None or not self._own):
             return self._counted("none", self._without)
-        service = SERVICES[self._chosen.name]
+        service = self._service(own)
         text = service.prepared(query)
         if isinstance(text, Failure):
             return self._counted(service.name, text)
-        question = service.ask(text, tool, self._chosen.key)
-        status, answer = await self._ask(question)
+        status, answer = await self._ask(service, text, tool, own)
         outcome = answer if isinstance(answer, Failure) else service.outcome(status, answer)
         if isinstance(outcome, Failure):
             log.warning(
@@ -68,14 +97,24 @@ class Searcher:
             )
         return self._counted(service.name, wanted(outcome, tool))
 
-    async def _ask(self, question: Question) -> tuple[int, bytes | Failure]:
+    def _service(self, own: OwnSearch | None) -> Service:
+        if self._chosen is not None:
+            return SERVICES[self._chosen.name]
+        return OWN[own.form if own else ""]
+
+    async def _ask(
+        self, service: Service, text: str, tool: SearchTool, own: OwnSearch | None
+    ) -> tuple[int, bytes | Failure]:
         """Status and body; 0 where there is no answer."""
-        base = self._chosen.url if self._chosen else ""
-        wire = WireRequest(
-            f"{base}{question.path}", question.body, question.method, question.headers
-        )
+        chosen, seconds = self._chosen, SECONDS
+        if chosen is not None:
+            asked = service.ask(text, tool, chosen.key)
+            url = f"{chosen.url}{asked.path}"
+            wire = WireRequest(url, asked.body, asked.method, asked.headers)
+        elif own is not None:
+            wire, seconds = own.wire(service.ask(text, tool, own.model)), OWN_SECONDS
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 return await self._exchange(wire)
         except TimeoutError:
             return 0, _TOO_SLOW

@@ -48,7 +48,7 @@ class Service:
 
     name: str
     ask: Callable[[str, SearchTool, str], Question]
-    """Of the query, what the client wants, and the key."""
+    """Of the query, what the client wants, and the key (in `provider`, the model)."""
     read: Callable[[Json], Outcome]
     """Of an answer that is no error."""
     statuses: Mapping[int, tuple[ErrorCode, str]] = field(default_factory=dict)
@@ -113,8 +113,11 @@ def wanted(outcome: Outcome, tool: SearchTool) -> Outcome:
     """
     if isinstance(outcome, Failure):
         return outcome
-    hits = dict.fromkeys(hit for hit in outcome.hits if _is_wanted(hit.url, tool))
-    return Found(tuple(hits)[:MOST_HITS])
+    hits: dict[str, Hit] = {}
+    for each in outcome.hits:
+        if _is_wanted(each.url, tool):
+            hits.setdefault(each.url, each)
+    return outcome._replace(hits=tuple(hits.values())[:MOST_HITS])
 
 
 def _is_wanted(url: str, tool: SearchTool) -> bool:
