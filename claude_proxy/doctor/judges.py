@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.mending import mended_message
 from claude_proxy.doctor.findings import Changes, Heard, Seen, Verdict
 from claude_proxy.doctor.questions import ABSURD, FEW, LONG
+from claude_proxy.profiles import GENERIC
 
 Judge = Callable[[Heard, Seen], Verdict]
 
@@ -101,6 +104,15 @@ def tool(heard: Heard, seen: Seen) -> Verdict:
     if "get_weather" in heard.text and any(mark in heard.text for mark in "{<["):
         return Verdict("failed", "writes its calls as text, which nobody can run.", PARSER)
     return Verdict("failed", "does not call tools, and Claude Code does all its work so.", PARSER)
+
+
+def learn_calls(heard: Heard, seen: Seen) -> Changes:
+    """Calls in the text are run, if they can be read."""
+    if heard.calls or heard.message is None or heard.dialect == "messages":
+        return {}
+    profile = replace(GENERIC, text_calls="read")
+    found = mended_message(heard.message, heard.request, profile=profile, tool_names={})
+    return {"text_calls": "read"} if "read" in found.faults else {}
 
 
 def tools_at_once(heard: Heard, seen: Seen) -> Verdict:

@@ -11,6 +11,7 @@ from claude_proxy.backends import WireRequest
 from claude_proxy.codecs import OnDrop, RequestEncoder, anthropic_messages, openai_chat
 from claude_proxy.codecs.fold import MessageFold
 from claude_proxy.codecs.jsonio import Body, dumps_body, loads
+from claude_proxy.codecs.mending import mended_message
 from claude_proxy.codecs.retarget import retarget
 from claude_proxy.doctor.exchange import Exchange
 from claude_proxy.doctor.passed import message_of
@@ -65,7 +66,12 @@ def asked(
         "stop_sequences": request.get("stop_sequences") or (),
     }
     wire = upstream.call(path, raw, model=request["model"], key=key, stream=stream)
-    return Asked(dialect, wire, loads(raw), lambda exchange: _translated(exchange, codec, more))
+
+    def read(exchange: Exchange) -> Message:
+        message = _translated(exchange, codec, more)
+        return mended_message(message, request, profile=profile, tool_names=names).message
+
+    return Asked(dialect, wire, loads(raw), read)
 
 
 def _translated(exchange: Exchange, codec: RequestEncoder, more: dict[str, Any]) -> Message:

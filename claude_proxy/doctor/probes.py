@@ -226,6 +226,7 @@ PROBES: tuple[Probe, ...] = (
         questions.tool,
         refused="failed",
         needed=True,
+        learn=judges.learn_calls,
         cures=({"reasoning_summary": None}, *_WITHOUT_LEVELS, {"parallel_calls_field": False}),
         passed_cures=(
             _less("output_config.effort"),

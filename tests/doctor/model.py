@@ -34,6 +34,7 @@ class Model:
     cap: int | None = None
     tools: bool = True
     writes_calls: bool = False
+    written: str = '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
     at_once: bool = True
     named: bool = True
     images: bool = True
@@ -119,7 +120,7 @@ class Model:
             stop = (body.get("stop") or ["none"])[0]
             return COUNT.partition(stop)[0]
         if self.writes_calls and body.get("tools"):
-            return '<tool_call>{"name": "get_weather"}</tool_call>'
+            return self.written
         return "pong"
 
     def _reply(self, body: Json, text: str | None, calls: list[Json], finish: str) -> Reply:

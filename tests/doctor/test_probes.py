@@ -158,10 +158,21 @@ def test_a_later_system_message_is_refused(upstream: Upstream) -> None:
     assert found.findings["later system"].changes == {"system_messages": "first"}
 
 
+@pytest.mark.pitfall(5)
 def test_calls_as_text(upstream: Upstream) -> None:
     found = probed(upstream, Model(writes_calls=True))
     assert "as text" in found.says("tool")
     assert "--jinja" in found.findings["tool"].verdict.remedy
+    assert found.changes["text_calls"] == "read"
+    # From there on they are read.
+    assert found.states["tool required"] == "ok"
+    again = probed(upstream, Model(writes_calls=True), replace(START, text_calls="read"))
+    assert again.states["tool"] == "ok" and not again.findings["tool"].changes
+
+
+def test_calls_as_text_that_nobody_can_read(upstream: Upstream) -> None:
+    found = probed(upstream, Model(writes_calls=True, written="get_weather(city='Paris') {"))
+    assert "as text" in found.says("tool") and "text_calls" not in found.changes
 
 
 FATAL = [
