@@ -324,10 +324,6 @@ class Profile:
     def provider(self) -> str:
         return self.name.partition("/")[0]
 
-    def __hash__(self) -> int:
-        # What is kept of a conversation is found by its profile, and sixty fields take a while.
-        return hash(self.name)
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
