@@ -77,14 +77,14 @@ def has_documents(request: Mapping[str, Any]) -> bool:
 
 def _has_document(holder: Any, depth: int) -> bool:
     content = holder.get("content") if isinstance(holder, dict) else None
-    if isinstance(content, str):
-        return False
     for block in [content] if isinstance(content, dict) else _list(content):
         if isinstance(block, dict):
             if block.get("type") == "document":
                 return True
-            if depth and "content" in block and _has_document(block, depth - 1):
-                return True
+            inside = block.get("content")
+            if depth and inside and not isinstance(inside, str):
+                if _has_document(block, depth - 1):
+                    return True
     return False
 
 
