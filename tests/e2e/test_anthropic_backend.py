@@ -1,5 +1,6 @@
 """The real Claude Code in front of Anthropic itself: not a byte of what it says is changed."""
 
+import json
 import re
 import socket
 import threading
@@ -96,6 +97,21 @@ def speak(got: Received) -> Reply:
     return Reply(stream=call() if "Bash" in tools else said("a title"))
 
 
+class BreaksOff:
+    """Ends its first answer in mid-text; the client then asks for a whole one."""
+
+    def __init__(self) -> None:
+        self.answers = iter([[*said("half of ")[:4], CUT]])
+
+    def __call__(self, got: Received) -> Reply:
+        if not got.json.get("tools"):
+            return Reply(stream=said("a title"))
+        return Reply(stream=next(self.answers, said("FOLDED-", "WHOLE")))
+
+
+CUT = event("error", error={"type": "api_error", "message": "Internal server error"})
+
+
 def _results(content: Any) -> list[dict[str, Any]]:
     blocks = content if isinstance(content, list) else []
     return [block for block in blocks if block.get("type") == "tool_result"]
@@ -175,3 +191,22 @@ def test_claude_code_does_not_see_us(
         thought = {**THOUGHT, "thinking": "hm", "signature": "Eq=="}
         turns = [m["content"] for m in posts[-1].json["messages"] if m["role"] == "assistant"]
         assert thought in turns[-1]
+
+
+def test_what_it_asks_for_without_a_stream_is_folded(binary: Path, tmp_path: Path) -> None:
+    furnish(tmp_path)
+    with serving(AnthropicApi()) as api:
+        api.answer(BreaksOff())
+        environ = {
+            "CLAUDE_PROXY_BACKEND": "anthropic",
+            "ANTHROPIC_FORWARD_URL": api.url,
+            "ANTHROPIC_DEMOTE_NONSTREAMING": "true",
+        }
+        settings = load_settings(environ=environ, trusted_folder=False)
+        with running(settings) as live, relayed(live.port) as wire:
+            claude = ClaudeCode(binary, f"http://127.0.0.1:{wire.port}", KEY, tmp_path)
+            run = claude.run("say it")
+        assert run.says("FOLDED-WHOLE"), run
+        asked = [json.loads(body).get("stream", False) for body in wire.bodies]
+        assert False in asked
+        assert all(post.json["stream"] for post in api.posts)
