@@ -76,9 +76,7 @@ async def _passed(
 
 
 def _tier_model(services: Services, id: str) -> Listed | None:
-    """Any name of Claude's that requests may use, though no list has it."""
-    if "claude" not in id.lower():
-        return None
+    """Any name that stands for a model, as Claude's do and aliases, though no list has it."""
     route = services.route(Peek(id, stream=False))
     found = Listed(id, route.model, "claude-proxy", 0, route.profile)
     return None if route.model == id else found

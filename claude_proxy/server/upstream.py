@@ -36,6 +36,7 @@ _RESPONSES = "/responses"
 _OF_DEPLOYMENTS = (CHAT, "/completions")
 _OPENAI, _AZURE = "api.openai.com", ".openai.azure.com"
 _AZURES = (_AZURE, ".services.ai.azure.com", ".cognitiveservices.azure.com")
+_LOGIN_START = "sk-ant-oat"
 _TOKEN_START, _TOKEN_PARTS = "eyJ", 3
 """A JSON web token, as Microsoft Entra gives them: three parts, of which the first is an object."""
 
@@ -230,6 +231,8 @@ class Upstream:
         if self._key is None and self.anthropics:
             # As they came: both may be there, and a login is only one as a Bearer token.
             sent = {name: context.header(name.encode()) for name in ("x-api-key", "authorization")}
+            if context.surface.dialect == "chat":
+                sent = _by_kind(context.keys())
             found = {name: value for name, value in sent.items() if self._may_leave(value)}
             if found:
                 return found
@@ -353,6 +356,13 @@ def _base(url: str) -> str:
     parts = urlsplit(url.rstrip("/"))
     path = parts.path.rstrip("/").removesuffix(CHAT).removesuffix(_RESPONSES)
     return urlunsplit(parts._replace(path=path))
+
+
+def _by_kind(keys: Sequence[str]) -> dict[str, str]:
+    """OpenAI's clients send any key as a Bearer token, which at Anthropic only a login is."""
+    key = keys[0] if keys else ""
+    login = key.startswith(_LOGIN_START)
+    return {"authorization": f"Bearer {key}"} if login else {"x-api-key": key}
 
 
 def _is_token(key: str) -> bool:

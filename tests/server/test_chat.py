@@ -1,13 +1,15 @@
 """OpenAI's clients in front of an upstream that speaks Messages: all is translated, both ways."""
 
 import json
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
-from tests.conftest import UPSTREAM_KEY
+from claude_proxy import load_settings
+from tests.conftest import UPSTREAM_KEY, running
 from tests.messages_upstream import event, message, refused, said
-from tests.upstream import Reply, completion
+from tests.upstream import Reply
 
 HELLO = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}
 IN_MESSAGES = {"CLAUDE_PROXY_UPSTREAM_DIALECT": "messages", "CLAUDE_PROXY_BIG_MODEL": "big-1"}
@@ -164,21 +166,72 @@ def test_a_refused_signature_is_left_out_once(native, upstream):
     assert first[0]["type"] == "thinking" and "thinking" not in json.dumps(second)
 
 
-def test_an_upstream_without_messages_is_asked_in_chat(server, upstream):
-    url = server(OPENAI_BASE_URL=f"{upstream.url}/v1", **IN_MESSAGES).url
-    del url
-    settings = {"OPENAI_BASE_URL": f"{upstream.url}/v1"}
-    upstream.play(Reply(completion("ok")))
-    assert ask(server(**settings).url).json()["choices"][0]["message"]["content"] == "ok"
-    assert upstream.last.path == "/v1/chat/completions"
+def test_a_fallback_may_speak_another_language(server, upstream):
+    def decide(request):
+        failed = request.path == "/v1/chat/completions"
+        return Reply(b"down", status=503) if failed else Reply(message("from there"))
+
+    upstream.answer(decide)
+    other = {"base_url": f"{upstream.url}/anthropic", "api_key": "k"}
+    url = server(
+        CLAUDE_PROXY_UPSTREAMS=json.dumps({"other": other}), CLAUDE_PROXY_FALLBACKS="m@other"
+    ).url
+    reply = ask(url)
+    assert reply.json()["choices"][0]["message"]["content"] == "from there"
+    assert [post.path for post in upstream.posts] == [
+        "/v1/chat/completions",
+        "/anthropic/v1/messages",
+    ]
 
 
-def test_the_client_s_own_key_goes_out_as_anthropic_wants_it(server, upstream):
-    url = server(**IN_MESSAGES, CLAUDE_PROXY_MODE="passthrough", OPENAI_API_KEY="").url
-    upstream.play(Reply(message("ok")))
-    headers = {"authorization": "Bearer sk-own-1234567890"}
-    httpx.post(f"{url}/v1/chat/completions", json=HELLO, headers=headers)
-    assert upstream.last.headers["authorization"] == headers["authorization"]
+@pytest.fixture
+def claude(upstream):
+    """`claude(NAME="value", ...)`: a server in front of Anthropic, which `upstream` plays."""
+    with ExitStack() as stack:
+
+        def start(**environ):
+            known = {"CLAUDE_PROXY_BACKEND": "anthropic", "ANTHROPIC_FORWARD_URL": upstream.url}
+            settings = load_settings(environ={**known, **environ}, trusted_folder=False)
+            return stack.enter_context(running(settings)).url
+
+        yield start
+
+
+class TestClaude:
+    def test_openai_s_names_mean_claude_s_tiers(self, claude, upstream):
+        url = claude(ANTHROPIC_API_KEY="sk-ant-k")
+        upstream.play(Reply(message("ok")))
+        for name, tier in (("gpt-5", "opus"), ("gpt-4o", "sonnet"), ("gpt-4o-mini", "haiku")):
+            reply = ask(url, model=name)
+            assert reply.json()["model"] == name
+            assert tier in upstream.last.json["model"]
+            assert httpx.get(f"{url}/v1/models/{name}").json()["id"] == name
+        assert upstream.last.headers["x-api-key"] == "sk-ant-k"
+
+    @pytest.mark.parametrize(
+        ("key", "header", "value"),
+        [
+            ("sk-ant-api03-x", "x-api-key", "sk-ant-api03-x"),
+            ("sk-ant-oat01-x", "authorization", "Bearer sk-ant-oat01-x"),
+        ],
+    )
+    def test_a_client_s_own_key_goes_out_as_anthropic_wants_it(
+        self, claude, upstream, key, header, value
+    ):
+        upstream.play(Reply(message("ok")))
+        headers = {"authorization": f"Bearer {key}"}
+        reply = httpx.post(f"{claude()}/v1/chat/completions", json=HELLO, headers=headers)
+        assert reply.status_code == 200, reply.text
+        others = {"x-api-key", "authorization"} - {header}
+        assert upstream.last.headers[header] == value
+        assert not others & upstream.last.headers.keys()
+
+    def test_whole_answers_may_be_asked_for_as_streams(self, claude, upstream):
+        url = claude(ANTHROPIC_API_KEY="k", ANTHROPIC_DEMOTE_NONSTREAMING="true")
+        upstream.play(Reply(stream=said("Hel", "lo")))
+        reply = ask(url)
+        assert reply.json()["choices"][0]["message"]["content"] == "Hello"
+        assert upstream.last.json["stream"] is True
 
 
 class TestCompletions:

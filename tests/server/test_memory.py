@@ -14,6 +14,7 @@ import pytest
 
 from claude_proxy.codecs.jsonio import Body
 from claude_proxy.server import direct
+from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.pipeline import Plan
 from claude_proxy.server.relay import Relay
@@ -35,7 +36,7 @@ from tests.upstream import (
     text_stream,
 )
 
-HELD = (Plan, Relay, Context, Watch, Body, Upload, direct.Plan, direct.Relay)
+HELD = (Plan, Relay, Context, Watch, Body, Call, Upload, direct.Plan, direct.Relay)
 CUT = [FIRST, 0.2, FIRST]
 
 ANSWERS = {
@@ -87,13 +88,14 @@ Live = tuple[LiveServer, Upstream]
 
 
 @pytest.mark.fault("soak")
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
 @pytest.mark.parametrize("case", ANSWERS)
-def test_an_answered_request_holds_nothing(live: Live, case: str) -> None:
+def test_an_answered_request_holds_nothing(live: Live, case: str, path: str) -> None:
     stream, reply = ANSWERS[case]
     server, upstream = live
     upstream.play(reply)
     with httpx.Client() as client:
-        client.post(f"{server.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
+        client.post(server.url + path, json={**HELLO, "stream": stream}, timeout=20)
         assert eventually(lambda: not held(), 30), held()
 
 
@@ -149,14 +151,15 @@ def passing(live: Live) -> Iterator[LiveServer]:
 
 
 @pytest.mark.fault("soak")
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
 @pytest.mark.parametrize("case", DIRECT)
 def test_a_request_that_was_passed_on_holds_nothing(
-    live: Live, passing: LiveServer, case: str
+    live: Live, passing: LiveServer, case: str, path: str
 ) -> None:
     stream, reply = DIRECT[case]
     live[1].play(reply)
     with httpx.Client() as client:
-        client.post(f"{passing.url}/v1/messages", json={**HELLO, "stream": stream}, timeout=20)
+        client.post(passing.url + path, json={**HELLO, "stream": stream}, timeout=20)
         assert eventually(lambda: not held(), 30), held()
 
 
@@ -186,7 +189,7 @@ ANYTHING = {
 
 @pytest.mark.fault("soak")
 @pytest.mark.parametrize("case", ANYTHING)
-@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/batches"])
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/batches", "/v1/chat/completions"])
 def test_whatever_passes_to_anthropic_holds_nothing(
     live: Live, transparent: LiveServer, path: str, case: str
 ) -> None:
