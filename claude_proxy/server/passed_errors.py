@@ -43,7 +43,7 @@ async def check_status(
     passed = passed_headers(response, passage, redactor, keys)
     id = passed.pop(passage.id_header, "")
     told = type_of(body) is not None if is_json(response) else body.strip()
-    if verbatim and 400 <= status and told and not is_page(response):
+    if verbatim and 400 <= status < 600 and told and not is_page(response):
         kind = "application/json" if is_json(response) else "text/plain"
         error.answer = Answer(body, kind, id, status)
     error.headers = {**error.headers, **passed}

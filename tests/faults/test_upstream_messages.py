@@ -71,6 +71,13 @@ def test_an_answer_without_content_is_none(proxy, stream, status):
     assert proxy.ask(act, stream=stream).failure == (502, "api_error")
 
 
+@pytest.mark.fault("status", "garbage")
+@pytest.mark.parametrize("status", ["600 Odd", "999 Odd"])
+def test_a_status_that_does_not_exist_is_502(proxy, stream, status):
+    body = b'{"type": "error", "error": {"type": "api_error", "message": "odd"}}'
+    assert proxy.ask(answering(body, status=status), stream=stream).failure == (502, "api_error")
+
+
 @pytest.mark.fault("status")
 @pytest.mark.parametrize(
     ("kind", "status"),
