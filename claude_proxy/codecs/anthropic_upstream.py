@@ -76,6 +76,8 @@ def decode_response(
     seal: Seal | None = None,
 ) -> Message:
     """A whole message, under our id. Raises `UpstreamError` for what is none."""
+    if not isinstance(body, dict):
+        raise ProtocolError(_NO_MESSAGE)
     if body.get("type") == "error":
         raise decode_error(200, dumps(body))
     content = body.get("content")

@@ -153,3 +153,11 @@ def test_a_whole_answer_that_is_no_message_is_an_error():
     with pytest.raises(UpstreamError) as caught:
         codec.decode_response(error, **KNOWN)
     assert (caught.value.status, caught.value.message) == (429, "slow")
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], [{"type": "error"}], "message", 1, {}, {"content": "a"}]
+)
+def test_what_is_no_message_is_an_error_of_the_upstream(body):
+    with pytest.raises(ProtocolError):
+        codec.decode_response(body, **KNOWN)
