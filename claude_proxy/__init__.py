@@ -14,6 +14,7 @@ from claude_proxy.codecs import (
     openai_responses,
 )
 from claude_proxy.codecs.fold import MessageFold, unfold
+from claude_proxy.codecs.mending import mended, mended_message
 from claude_proxy.codecs.sse import encode_sse
 from claude_proxy.errors import (
     ClaudeProxyError,
@@ -45,6 +46,8 @@ __all__ = [
     "encode_sse",
     "estimate_tokens",
     "load_settings",
+    "mended",
+    "mended_message",
     "openai_chat",
     "openai_completions",
     "openai_responses",

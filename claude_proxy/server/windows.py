@@ -53,7 +53,9 @@ class Windows:
 
     def learn_loaded(self, upstream: str, model: str, window: int) -> None:
         """Takes the window that a server has loaded a model with, which no list knows better."""
-        if self._loaded.get((upstream, model)) != window and len(self._loaded) < _MOST_MODELS:
+        if self._loaded.get((upstream, model)) != window:
+            if len(self._loaded) >= _MOST_MODELS:
+                self._loaded.clear()
             self._loaded[upstream, model] = window
             self._changed()
 

@@ -1,7 +1,7 @@
 """The tools that an answer may call, by the names that the model knows them by."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from claude_proxy.codecs.openai_chat.client_tools import client_tool
 from claude_proxy.codecs.openai_chat.names import inline_definitions
@@ -35,7 +35,7 @@ def offered(request: MessagesRequest, tool_names: Mapping[str, str]) -> Offered:
     }
 
 
-def _declared(request: MessagesRequest) -> Iterator[Any]:
+def _declared(request: MessagesRequest) -> Iterator[Json]:
     yield from request.get("tools") or ()
     for message in request["messages"]:
         content = message["content"]
@@ -44,10 +44,8 @@ def _declared(request: MessagesRequest) -> Iterator[Any]:
                 yield from inline_definitions({**block})
 
 
-def _tool(declared: Any) -> Tool | None:
+def _tool(declared: Json) -> Tool | None:
     """None for what is not sent to an upstream as a function."""
-    if not isinstance(declared, dict):
-        return None
     kind = declared.get("type") or "custom"
     if any(kind.startswith(start) for start in SERVER_TOOLS):
         return None
