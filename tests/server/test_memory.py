@@ -18,6 +18,7 @@ from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.pipeline import Plan
 from claude_proxy.server.relay import Relay
+from claude_proxy.server.search.conversation import Conversation
 from claude_proxy.server.upload import Upload
 from claude_proxy.server.watch import Watch
 from claude_proxy.settings import load_settings
@@ -29,6 +30,7 @@ from tests.server.test_disconnect import FIRST
 from tests.upstream import (
     Reply,
     Upstream,
+    call,
     completion,
     eventually,
     refusal,
@@ -36,7 +38,10 @@ from tests.upstream import (
     text_stream,
 )
 
-HELD = (Plan, Relay, Context, Watch, Body, Call, Upload, direct.Plan, direct.Relay)
+HELD = (
+    *(Plan, Relay, Conversation, Context, Watch, Body, Call, Upload),
+    *(direct.Plan, direct.Relay),
+)
 CUT = [FIRST, 0.2, FIRST]
 
 ANSWERS = {
@@ -96,6 +101,30 @@ def test_an_answered_request_holds_nothing(live: Live, case: str, path: str) -> 
     upstream.play(reply)
     with httpx.Client() as client:
         client.post(server.url + path, json={**HELLO, "stream": stream}, timeout=20)
+        assert eventually(lambda: not held(), 30), held()
+
+
+SEARCHES = {
+    "whole": (False, Reply(completion("a"))),
+    "stream": (True, Reply(stream=text_stream("a", "b"))),
+    "refused": (False, refusal(429, "slow down")),
+    "stream refused": (True, refusal(429, "slow down")),
+    "silence in the stream": (True, Reply(stream=[FIRST, 30])),
+    "connection cut": (True, Reply(stream=CUT, end="cut")),
+}
+"""What becomes of the turn after a search."""
+
+
+@pytest.mark.fault("soak")
+@pytest.mark.parametrize("case", SEARCHES)
+def test_a_request_with_a_search_holds_nothing(live: Live, case: str) -> None:
+    stream, reply = SEARCHES[case]
+    server, upstream = live
+    upstream.play(Reply(completion(calls=[call("web_search", {"query": "a"})])), reply)
+    tool = {"type": "web_search_20250305", "name": "web_search"}
+    asked = {**HELLO, "stream": stream, "tools": [tool]}
+    with httpx.Client() as client:
+        client.post(f"{server.url}/v1/messages", json=asked, timeout=20)
         assert eventually(lambda: not held(), 30), held()
 
 

@@ -4,13 +4,15 @@ tests/codecs/web_search/services."""
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import httpx
 import pytest
 
 from claude_proxy.server.search import searcher
-from tests.codecs.openai_chat.grammar import assert_legal
+from tests.codecs.openai_chat.grammar import assert_legal, fold
+from tests.conftest import running, settings_for
 from tests.upstream import (
     Reply,
     Upstream,
@@ -507,3 +509,52 @@ def test_an_openai_client_searches_with_its_own_words(searching, upstream):
     assert choice["message"]["content"] == SAYS and choice["finish_reason"] == "stop"
     [cited] = choice["message"]["annotations"]
     assert cited["url_citation"]["url"] == "https://cats.example/"
+
+
+def test_an_openai_client_streams_a_search(searching, upstream):
+    plays_responses(upstream)
+    live = searching(CLAUDE_PROXY_UPSTREAM_DIALECT="responses")
+    chat = {"model": "claude-haiku-5-5", "messages": [ASKED], "web_search_options": {}}
+    asked = {**chat, "stream": True, "stream_options": {"include_usage": True}}
+    text = httpx.post(f"{live.url}/v1/chat/completions", json=asked, timeout=30).text
+    *chunks, done = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
+    assert done == "[DONE]"
+    chunks = [json.loads(chunk) for chunk in chunks]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(delta.get("content") or "" for delta in deltas) == SAYS
+    assert any(delta.get("annotations") for delta in deltas)
+    assert not any(delta.get("tool_calls") for delta in deltas)
+    assert chunks[-1]["usage"]["prompt_tokens"] == 10
+
+
+def test_a_server_that_ends_ends_its_searches_in_order(upstream, service):
+    service.play(Reply(delay=30))
+    streams(upstream, [CATS], SAYS)
+    environ = {"CLAUDE_PROXY_SEARXNG_URL": service.url, "CLAUDE_PROXY_DRAIN_SECONDS": "0.3"}
+    with ThreadPoolExecutor() as pool:
+        with running(settings_for(upstream, **environ)) as live:
+            answer = pool.submit(
+                httpx.post, f"{live.url}/v1/messages", json=body(stream=True), timeout=30
+            )
+            assert eventually(lambda: bool(service.requests))
+        text = answer.result().text
+    assert "server_tool_use" in text and "overloaded_error" in text
+    assert "message_stop" not in text
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_request_with_a_search_is_corrected_before_its_first_turn(searching, upstream, stream):
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+    error = {
+        **{"message": f"{said}'max_completion_tokens' instead.", "param": "max_tokens"},
+        **{"type": "invalid_request_error", "code": "unsupported_parameter"},
+    }
+    upstream.play(
+        Reply({"error": error}, status=400),
+        Reply(completion(calls=[CATS])),
+        Reply(completion(SAYS)),
+    )
+    live = searching()
+    message = fold(events(live)) if stream else ask(live)
+    assert kinds(message) == FOUND
+    assert ["max_completion_tokens" in post.json for post in upstream.posts] == [False, True, True]
