@@ -5,6 +5,7 @@ Pages themselves are never fetched.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
@@ -61,6 +62,16 @@ class OwnSearch(NamedTuple):
         return self.upstream.call(path, question.body, model=model, key=self.key, stream=False)
 
 
+class _Way(NamedTuple):
+    """Who is asked, and how."""
+
+    service: Service
+    ask_with: str
+    """The key, or for an upstream's own search the model."""
+    wire: Callable[[Question], WireRequest]
+    seconds: float
+
+
 class Searcher:
     """One for each app."""
 
@@ -70,6 +81,8 @@ class Searcher:
         self._metrics = metrics
         self._own = settings.search in ("auto", "upstream")
         self._without = _WITHOUT.get(settings.search, _NOBODY)
+        # Else the client's request would be given up before its search is.
+        self._most_seconds = settings.idle / 2
 
     async def search(
         self, query: str | None, tool: SearchTool, request_id: str, own: OwnSearch | None = None
@@ -78,13 +91,15 @@ class Searcher:
 
         Never raises but for being interrupted.
         """
-        if self._chosen is None and (own is None or not self._own):
+        way = self._way(own)
+        if way is None:
             return self._counted("none", self._without)
-        service = self._service(own)
+        service = way.service
         text = service.prepared(query)
         if isinstance(text, Failure):
             return self._counted(service.name, text)
-        status, answer = await self._ask(service, text, tool, own)
+        wire = way.wire(service.ask(text, tool, way.ask_with))
+        status, answer = await self._ask(wire, min(way.seconds, self._most_seconds))
         outcome = answer if isinstance(answer, Failure) else service.outcome(status, answer)
         if isinstance(outcome, Failure):
             log.warning(
@@ -97,22 +112,16 @@ class Searcher:
             )
         return self._counted(service.name, wanted(outcome, tool))
 
-    def _service(self, own: OwnSearch | None) -> Service:
+    def _way(self, own: OwnSearch | None) -> _Way | None:
         if self._chosen is not None:
-            return SERVICES[self._chosen.name]
-        return OWN[own.form if own else ""]
+            name, url, key = self._chosen
+            return _Way(SERVICES[name], key, lambda asked: _wire(url, asked), SECONDS)
+        if own is not None and self._own:
+            return _Way(OWN[own.form], own.model, own.wire, OWN_SECONDS)
+        return None
 
-    async def _ask(
-        self, service: Service, text: str, tool: SearchTool, own: OwnSearch | None
-    ) -> tuple[int, bytes | Failure]:
+    async def _ask(self, wire: WireRequest, seconds: float) -> tuple[int, bytes | Failure]:
         """Status and body; 0 where there is no answer."""
-        chosen, seconds = self._chosen, SECONDS
-        if chosen is not None:
-            asked = service.ask(text, tool, chosen.key)
-            url = f"{chosen.url}{asked.path}"
-            wire = WireRequest(url, asked.body, asked.method, asked.headers)
-        elif own is not None:
-            wire, seconds = own.wire(service.ask(text, tool, own.model)), OWN_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 return await self._exchange(wire)
@@ -136,6 +145,10 @@ class Searcher:
     def _counted(self, service: str, outcome: Outcome) -> Outcome:
         self._metrics.search(service, _result(outcome))
         return outcome
+
+
+def _wire(base_url: str, asked: Question) -> WireRequest:
+    return WireRequest(f"{base_url}{asked.path}", asked.body, asked.method, asked.headers)
 
 
 def _result(outcome: Outcome) -> str:
