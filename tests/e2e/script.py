@@ -320,6 +320,29 @@ def _bad_json(turn: Turn) -> Say:
     return _verdict(turn, "REPAIRED" in turn.results[-1][1], "BADJSON-DONE")
 
 
+def _written(turn: Turn) -> Say:
+    """Calls that stand in the text, as small models write them."""
+    if turn.step == 0:
+        call = {"name": "Bash", "arguments": {"command": "echo FIRST"}}
+        return Say(f"I run it.\n<tool_call>\n{json.dumps(call)}\n</tool_call>")
+    if turn.step == 1:
+        return Say(
+            "<tool_call>\n<function=Bash>\n<parameter=command>\necho SECOND\n</parameter>\n"
+            "</function>\n</tool_call>"
+        )
+    return _verdict(turn, turn.said.split() == ["FIRST", "SECOND"], "WRITTEN-DONE")
+
+
+def _empty_pages(turn: Turn) -> Say:
+    """Every parameter of Read is filled in, as gpt-5.5 does it."""
+    path = f"{turn.args['dir']}/pages.txt"
+    if turn.step == 0:
+        return Say("", (("Write", {"file_path": path, "content": "PAGES-INSIDE"}),))
+    if turn.step == 1:
+        return Say("", (("Read", {"file_path": path, "offset": 1, "limit": 20, "pages": ""}),))
+    return _verdict(turn, "PAGES-INSIDE" in turn.results[-1][1], "PAGES-DONE")
+
+
 def _rate_limit(turn: Turn) -> Say:
     if turn.hit <= 2:
         return Say(reply=refusal(429, "slow down", code="rate_limit_exceeded", retry_after="1"))
@@ -392,6 +415,8 @@ SCENES: dict[str, Callable[[Turn], Say]] = {
     "multiturn": _multiturn,
     "compact": _compact,
     "bad_json": _bad_json,
+    "written": _written,
+    "empty_pages": _empty_pages,
     "rate_limit": _rate_limit,
     "bad_key": _refused(401, "Incorrect API key provided", "invalid_api_key"),
     "forbidden": _refused(403, "Country not supported", "unsupported_country"),

@@ -28,6 +28,7 @@ TALKS = [
     pytest.param("[[scenario:empty_ids]] please", "EMPTYIDS-DONE", id="empty ids"),
     pytest.param("[[scenario:odd_ids]] please", "ODDIDS-DONE", id="odd and long ids"),
     pytest.param("[[scenario:bad_json]] please", "BADJSON-DONE", id="broken arguments"),
+    pytest.param("[[scenario:empty_pages dir={dir}]] please", "PAGES-DONE", id="empty pages"),
     pytest.param("[[scenario:toolsearch]] please", "TOOLSEARCH-DONE", id="deferred tools"),
     pytest.param("[[scenario:web_search]] please", "WEBSEARCH-DONE", id="web search side call"),
     pytest.param("[[scenario:read_image dir={dir}]] please", "IMAGES-SEEN=1", id="picture read"),
@@ -67,6 +68,21 @@ def test_without_a_search_service_the_user_learns_what_to_set(binary: Path, tmp_
             claude = ClaudeCode(binary, server.url, KEY, tmp_path)
             run = claude.run("[[scenario:web_search of=search_in_vain]] please")
     assert run.says("WEBSEARCH-DONE"), run
+
+
+@pytest.mark.pitfall(5)
+def test_calls_that_a_model_writes_into_its_text_are_run(binary: Path, tmp_path: Path) -> None:
+    furnish(tmp_path)
+    own = {"small": {"hosts": ["*"], "text_calls": "read"}}
+    with serving(Upstream()) as upstream:
+        upstream.answer(Script())
+        settings = settings_for(
+            upstream, CLAUDE_PROXY_AUTH_KEY=KEY, CLAUDE_PROXY_PROFILES=json.dumps(own)
+        )
+        with running(settings) as server:
+            run = ClaudeCode(binary, server.url, KEY, tmp_path).run("[[scenario:written]] please")
+    assert run.says("WRITTEN-DONE"), run
+    assert len(run.blocks("tool_use")) == 2
 
 
 def test_text_streams_in_several_deltas_and_legal_order(claude: ClaudeCode) -> None:
