@@ -303,6 +303,7 @@ BINDS = [
 ]
 
 
+@pytest.mark.fault("bind")
 @pytest.mark.parametrize(("why", "environ", "address", "says"), BINDS)
 def test_bind(why: str, environ: dict[str, str], address: str, says: str) -> None:
     host, reason = load(**environ).bind()

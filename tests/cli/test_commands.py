@@ -79,6 +79,7 @@ def test_wrong_use_is_status_2(environ: dict[str, str], words: tuple[str, ...], 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault("bind")
 def test_an_unsafe_address_refuses_to_start(environ: dict[str, str]) -> None:
     done = run({**environ, "OPENAI_API_KEY": "k"}, "--host", "0.0.0.0")
     assert done.returncode == 2

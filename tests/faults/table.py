@@ -73,6 +73,12 @@ CLIENT = (
 SECURITY = (
     Row("auth", "missing, wrong, non-ASCII and huge keys", "401, nothing reaches the upstream"),
     Row("no-key", "passthrough without a key", "401, nothing reaches the upstream"),
+    Row("bind", "a server's key, no client's key, an open address", "loopback only, or no start"),
+    Row(
+        "headers",
+        "headers of clients that are nobody else's business",
+        "only those that are listed",
+    ),
     Row("mixed-keys", "60 users at once", "each request carries its sender's key alone"),
     Row("rebinding", "foreign Host or Origin", "403 before routing, no CORS headers"),
     Row("csrf", "a POST that is not JSON", "415, nothing reaches the upstream"),

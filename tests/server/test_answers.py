@@ -350,6 +350,7 @@ def test_a_custom_header_goes_upstream(server, upstream):
 
 
 @pytest.mark.pitfall(20)
+@pytest.mark.fault("headers")
 def test_upstream_sees_only_what_it_needs(server, upstream):
     httpx.post(
         f"{server().url}/v1/messages",

@@ -73,6 +73,7 @@ SENT = {
 
 
 @pytest.mark.pitfall(20)
+@pytest.mark.fault("headers")
 def test_of_the_clients_headers_only_anthropics_arrive(native, upstream):
     upstream.play(Reply(message()))
     others = {
