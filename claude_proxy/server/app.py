@@ -45,6 +45,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 _EXPOSED = (
     "request-id",
+    "x-request-id",
     "retry-after",
     "x-should-retry",
     "x-claude-proxy-route",
