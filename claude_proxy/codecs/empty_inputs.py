@@ -1,9 +1,10 @@
 """Parameters of clients' tools that may be left out, but not be empty, whatever their schema says.
 
 Models that fill in each parameter send an empty text for those that they do not use. Claude Code's
-Read answers `pages: ""` with an error, and the model tries the same again: gpt-5.5 does that all
-the time (Wei-Shaw/sub2api#1995, anthropics/claude-code#56749, decolua/9router#1278). Elsewhere an
-empty text may be meant, as in the `content` of a file (codex2api PR#245).
+Read answered `pages: ""` with an error, and the model tried the same again: gpt-5.5 does that all
+the time (Wei-Shaw/sub2api#1995, anthropics/claude-code#56749, 9router#1278 with 2.1.144; 2.1.329
+takes it for none). Elsewhere an empty text may be meant, as in the `content` of a file (codex2api
+PR#245).
 """
 
 import re
