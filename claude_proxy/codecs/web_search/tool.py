@@ -139,7 +139,7 @@ def _domains(value: object, path: str) -> tuple[str, ...]:
 def _domain(value: object, path: str) -> str:
     """`example.com` or `example.com/blog`, whatever else stands around it."""
     text = value.strip().lower() if isinstance(value, str) else ""
-    bare = text.removeprefix("https://").removeprefix("http://").strip("/")
+    bare = text.removeprefix("https://").removeprefix("http://").removeprefix("*.").strip("/")
     plain = bare.isprintable() and not any(char in bare for char in ' "()')
     if not bare or len(bare) > _MOST_DOMAIN or not plain:
         raise RequestError(f"{path}: Input should be a domain like example.com")

@@ -41,7 +41,7 @@ def test_what_the_client_asks_for_is_read():
     place = {"type": "approximate", "city": "Bern", "country": "ch", "timezone": "Europe/Zurich"}
     tool = found(
         max_uses=3,
-        allowed_domains=["https://A.example/Blog/", "b.example"],
+        allowed_domains=["https://A.example/Blog/", "*.b.example"],
         blocked_domains=["c.example"],
         user_location=place,
     )

@@ -84,10 +84,12 @@ def _unknown(status: int) -> tuple[ErrorCode, str]:
 
 def sites(tool: SearchTool) -> str:
     """The wanted domains in the words that nearly all search engines know; empty for any."""
-    wanted = " OR ".join(f"site:{domain}" for domain in tool.allowed)
+    wanted = [f"site:{domain}" for domain in tool.allowed]
     unwanted = [f"-site:{domain}" for domain in tool.blocked[:MOST_SITES]]
-    parts = [f"({wanted})"] if 0 < len(tool.allowed) <= MOST_SITES else []
-    return " ".join([*parts, *unwanted])
+    if len(wanted) > 1:
+        # Not all engines know brackets, so a single one has none.
+        wanted = [f"({' OR '.join(wanted)})"] if len(wanted) <= MOST_SITES else []
+    return " ".join([*wanted, *unwanted])
 
 
 def with_sites(query: str, tool: SearchTool, most: int) -> str:

@@ -41,6 +41,11 @@ def test_searxng_is_asked_for_json_and_domains_are_words_of_the_query():
     )
 
 
+def test_one_wanted_domain_needs_no_brackets():
+    one = SearchTool(allowed=("a.example",))
+    assert query_of(SEARXNG.ask("cats", one, ""))["q"] == "cats site:a.example"
+
+
 def test_brave_is_asked_with_its_key_and_the_country():
     question = BRAVE.ask("cats", SOME, "BSA-1")
     assert question.path.startswith("/web/search?") and question.method == "GET"
