@@ -13,10 +13,10 @@ from fnmatch import fnmatchcase
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-Dialect = Literal["chat", "responses", "messages"]
+Dialect = Literal["chat", "responses", "messages", "claude-cli"]
 """A language in which an upstream is asked."""
 
-Choice = Literal["auto", "chat", "responses", "messages"]
+Choice = Literal["auto", "chat", "responses", "messages", "claude-cli"]
 """What users may set; `auto` follows `NATIVES`."""
 
 _CLIENTS_ADD = "/v1"

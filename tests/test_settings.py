@@ -182,6 +182,8 @@ SAMPLES = {
     "min_tokens_limit": ("1", "2"),
     "request_timeout": ("1", "2"),
     "first_byte_timeout": ("1", "2"),
+    "cli_line_timeout": ("1", "2"),
+    "cli_timeout": ("1", "2"),
     "trust_proxy": ("true", "false"),
     "subagents": ("a:b", "a:c"),
     "log_level": ("DEBUG", "ERROR"),
@@ -221,11 +223,6 @@ def test_modes(mode: str, key: str, fixed: bool) -> None:
 def test_fixed_mode_needs_a_key() -> None:
     with pytest.raises(SettingsError, match="set OPENAI_API_KEY"):
         load(CLAUDE_PROXY_MODE="fixed")
-
-
-def test_other_backends_are_told_to_be_missing() -> None:
-    with pytest.raises(SettingsError, match="this version serves only openai and anthropic"):
-        load(CLAUDE_PROXY_BACKEND="claude-cli")
 
 
 OWN_KEY = {"ANTHROPIC_API_KEY": "sk-ant-k"}

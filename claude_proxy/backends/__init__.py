@@ -39,10 +39,13 @@ class WireResponse(Protocol):
 
 
 class Backend(Protocol):
-    attempts: int
-    """Requests that were sent so far."""
-    reconnects: int
-    """Those of them that repeated one whose connection had died."""
+    @property
+    def attempts(self) -> int:
+        """Requests that were sent so far."""
+
+    @property
+    def reconnects(self) -> int:
+        """Those of them that repeated one whose connection had died."""
 
     async def send(self, request: WireRequest, /) -> WireResponse:
         """The upstream's answer as soon as its headers are there.

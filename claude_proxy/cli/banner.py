@@ -4,6 +4,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from shutil import which
 from urllib.parse import urlsplit
 
 from claude_proxy import __version__
@@ -24,7 +25,7 @@ def banner(settings: Settings, port: int) -> Iterator[str]:
     models = settings.model_map()
     yield f"claude-proxy {__version__}"
     yield f"  mode      {_mode(settings)}"
-    yield f"  upstream  {settings.upstream_url}{_azure(settings)}{_direct(settings)}"
+    yield f"  upstream  {_upstream(settings)}{_azure(settings)}{_direct(settings)}"
     yield f"  models    {_models(models)}"
     if routing := ", ".join(_routing(settings)):
         yield f"  routing   {routing}"
@@ -47,6 +48,8 @@ def _routing(settings: Settings) -> Iterator[str]:
 
 
 def _mode(settings: Settings) -> str:
+    if settings.backing.address:
+        return "fixed: the login of the server's own CLI is used for all clients"
     why = "" if settings.mode != "auto" else _automatic(settings)
     if settings.fixed:
         return f"fixed: the server's key is used for all clients{why}"
@@ -55,6 +58,12 @@ def _mode(settings: Settings) -> str:
 
 def _automatic(settings: Settings) -> str:
     return f" (auto: {settings.backing.key} is {'set' if settings.fixed else 'not set'})"
+
+
+def _upstream(settings: Settings) -> str:
+    if settings.backing.address:
+        return f"{settings.cli_command}, the Claude Code CLI of this machine, with its own login"
+    return settings.upstream_url
 
 
 def _azure(settings: Settings) -> str:
@@ -87,13 +96,17 @@ def _client_key(settings: Settings) -> str:
     return f"export ANTHROPIC_API_KEY={key}"
 
 
-def check_upstream(base_url: str, warn: Callable[[str], None]) -> threading.Thread:
+def check_upstream(settings: Settings, warn: Callable[[str], None]) -> threading.Thread:
     """Warns when the upstream does not answer; never in the way of the start."""
 
     def check() -> None:
-        problem = upstream_problem(base_url)
+        if settings.runs_cli and which(settings.cli_command) is None:
+            warn(f"Warning: CLAUDE_PROXY_CLI_COMMAND: there is no program {settings.cli_command}.")
+        if settings.backing.address:
+            return
+        problem = upstream_problem(settings.upstream_url)
         if problem:
-            warn(f"Warning: {base_url} does not answer: {problem}")
+            warn(f"Warning: {settings.upstream_url} does not answer: {problem}")
 
     thread = threading.Thread(target=check, name="upstream-check", daemon=True)
     thread.start()

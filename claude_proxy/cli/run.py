@@ -89,6 +89,8 @@ def _for_this_run(settings: "Settings") -> "Settings":
 def _upstreams_key(settings: "Settings") -> dict[str, Any]:
     from pydantic import SecretStr
 
+    if settings.backing.address:
+        return {}
     if settings.upstream_key is None and settings.backing.anthropic:
         return {"mode": "passthrough"}
     key = settings.upstream_key or SecretStr(_local_key(settings))

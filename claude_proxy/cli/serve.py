@@ -57,7 +57,7 @@ def _serve_one(settings: "Settings", read: Callable[[], "Settings"]) -> None:
     sock = listen(host, settings.port)
     for line in banner(settings, settings.port):
         say(line)
-    check_upstream(settings.upstream_url, say)
+    check_upstream(settings, say)
     serve(create_app(settings), settings, sock, read)
 
 

@@ -10,7 +10,8 @@ from claude_proxy.images import ANTHROPIC
 from claude_proxy.profiles.profile import Profile, ProfileRow
 
 HOST = "claude-cli.invalid"
-ADDRESS = f"claude-cli://{HOST}"
+SCHEME = "claude-cli"
+ADDRESS = f"{SCHEME}://{HOST}"
 
 _CLI = Profile(
     "claude-cli",

@@ -22,6 +22,10 @@ _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 # Stricter than `urlsplit`, to which `[::1].evil.example` is ::1.
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]@:/?#\\]+))(?::[0-9]{0,5})?")
 _NO_RETRY = {"x-should-retry": "false"}
+_ONLY_LOCAL_CLI = (
+    "This server runs the Claude Code CLI with its user's login and checks no key of clients, so "
+    "it answers only those on its own machine. Set CLAUDE_PROXY_AUTH_KEY and send it as x-api-key."
+)
 
 _NO_CLIENT_KEY = (
     "This server holds an upstream key and has no CLAUDE_PROXY_AUTH_KEY, so it answers only "
@@ -46,6 +50,10 @@ class Guard:
         self._operators_key = key
         self._guards_metrics = key is not None or not settings.trust_proxy
         self._local_only = settings.spends and not self._keys and not settings.trust_proxy
+        self._only_local = _ITS_CLIENTS if self._passes_keys else _NO_CLIENT_KEY
+        if settings.runs_cli:
+            # A proxy in front is no check: it may be there without its owner's knowledge.
+            self._local_only, self._only_local = not self._keys, _ONLY_LOCAL_CLI
         self._hosts = _LOCAL_HOSTS | {host.lower() for host in settings.allowed_hosts}
         self._origins = frozenset(settings.cors_origins)
         self._upstream = _address(settings.upstream_url)
@@ -70,7 +78,7 @@ class Guard:
             _check_can_pass(context.keys(), self._variable)
         if self._local_only and not _from_loopback(scope, context):
             raise ClaudeProxyError(
-                _ITS_CLIENTS if self._passes_keys else _NO_CLIENT_KEY,
+                self._only_local,
                 status=403,
                 headers=_NO_RETRY,
             )

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from claude_proxy.server.services import Services
 
 MADE_OF: Mapping[str, tuple[str, ...]] = {
-    "backend": ("transport", "connect_timeout"),
     "cache_watch": ("cache_watch",),
+    "cli": (
+        *("runs_cli", "cli_command", "cli_env", "cli_max_processes", "cli_idle_seconds"),
+        *("cli_line_timeout", "cli_timeout"),
+    ),
+    "http": ("transport", "connect_timeout"),
     "pdfs": ("pdf_max_characters",),
     "prompts": ("prompt_compression", "prompt_max_system_tokens"),
     "rates": (

@@ -7,6 +7,7 @@ from secrets import token_hex
 from starlette.types import Receive, Scope, Send
 
 from claude_proxy._version import __version__
+from claude_proxy.backends.claude_cli import ClaudeCli
 from claude_proxy.codecs.jsonio import Body, dumps
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.server.body import Call
@@ -68,7 +69,23 @@ async def health(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Readiness: load balancers stop sending new requests to a server that drains."""
-    await send_json(send, 503 if services.drain.draining else 200, _state(services))
+    state = _state(services)
+    if services.cli is not None:
+        state |= await _cli_state(services.cli, services, state)
+    await send_json(send, 503 if services.drain.draining else 200, state)
+
+
+async def _cli_state(cli: ClaudeCli, services: Services, state: Json) -> Json:
+    """The CLI's version, if it has one, and how many of its processes are at work."""
+    version = await cli.version()
+    about = {
+        "version": version,
+        "active": cli.pool.active,
+        "idle": cli.pool.idle,
+        "max": services.settings.cli_max_processes,
+    }
+    well = version is not None or state["status"] != "ok"
+    return {"status": state["status"] if well else "degraded", "cli": about}
 
 
 async def livez(

@@ -6,6 +6,8 @@ from typing import Protocol
 from starlette.types import Receive, Send
 
 from claude_proxy.backends import WireRequest
+from claude_proxy.backends.claude_cli import HOP_HEADER
+from claude_proxy.errors import RequestError
 from claude_proxy.routing import Route
 from claude_proxy.server import direct, pipeline
 from claude_proxy.server.body import Call
@@ -84,10 +86,23 @@ def routed(services: Services, context: Context, call: Call, route: Route | None
     return route
 
 
+def _refuse_loop(context: Context) -> None:
+    """What a CLI of ours asks must not be answered by starting another one, and so on."""
+    if context.header(HOP_HEADER.encode()):
+        raise RequestError(
+            "This request comes from a Claude Code CLI that a claude-proxy has started, and would "
+            "be answered by starting another one. Let ANTHROPIC_BASE_URL in CLAUDE_PROXY_CLI_ENV "
+            "lead to another server.",
+            headers={"x-should-retry": "false"},
+        )
+
+
 def plan_for(
     services: Services, context: Context, call: Call, route: Route, *, without: str = ""
 ) -> Plan:
     """What is to be sent by a route that the access line names already."""
     if services.passes(route, call.surface):
         return direct.make_plan(services, context, call, route, without=without)
+    if route.dialect == "claude-cli":
+        _refuse_loop(context)
     return pipeline.make_plan(services, context, call, route, without=without)

@@ -10,6 +10,7 @@ from claude_proxy.server.watch import ClientGone, Watch
 
 MAX_ANSWER_BYTES = 64 << 20
 MAX_ERROR_BYTES = 1 << 20
+_STREAMS = ("event-stream", "ndjson")
 
 
 async def read_all(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
@@ -46,11 +47,11 @@ async def in_time(last_words: Awaitable[None], seconds: float) -> None:
 
 
 def is_event_stream(response: WireResponse) -> bool:
-    return "event-stream" in _kind(response)
+    return any(kind in _kind(response) for kind in _STREAMS)
 
 
 def is_json(response: WireResponse) -> bool:
-    return "json" in _kind(response).partition(";")[0]
+    return "json" in _kind(response).partition(";")[0] and not is_event_stream(response)
 
 
 def is_page(response: WireResponse) -> bool:

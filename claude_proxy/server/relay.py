@@ -17,6 +17,7 @@ from claude_proxy.codecs.sse import LIMIT
 from claude_proxy.codecs.thoughts import ThoughtTap, thoughts_of
 from claude_proxy.errors import ClaudeProxyError, ProtocolError, UpstreamError, forget_frames
 from claude_proxy.server.context import Context
+from claude_proxy.server.dialects import TRANSLATIONS
 from claude_proxy.server.mending import mended_whole, mending, note_faults
 from claude_proxy.server.notes import Notes, count_late, more_noted
 from claude_proxy.server.passed_errors import NO_SUCH_ENDPOINT, NotSpoken
@@ -207,12 +208,18 @@ class Relay:
                 stream.beat()
                 watch.beat_every(settings.ping_seconds)
 
-        first = settings.ping_seconds if stream.started else settings.hold_seconds
+        first = settings.ping_seconds if stream.started else settings.hold_seconds + self._queue
         watch.beat(beat, first=first, blocked=lambda: stream.writing)
+
+    @property
+    def _queue(self) -> float:
+        return TRANSLATIONS[self._plan.route.dialect].queue
 
     async def _answer(self, watch: Watch, stack: AsyncExitStack) -> None:
         self._pace(watch, lambda: self._decoder.finished)
         response = await self.services.backend.send(self._plan.wire)
+        if self._queue and not self._stream.started:
+            watch.beat_every(self.services.settings.hold_seconds)
         stack.push_async_callback(response.aclose)
         watch.accepted()
         await check_status(self._plan, response, watch)

@@ -11,17 +11,21 @@ from urllib.parse import unquote, urlsplit
 from starlette.types import Receive
 
 from claude_proxy.backends import Backend
+from claude_proxy.backends.claude_cli import Bounds, ClaudeCli, Command
 from claude_proxy.backends.http import build
+from claude_proxy.backends.schemes import Schemes
 from claude_proxy.codecs import Peek
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.learning import Correction, corrected
 from claude_proxy.profiles import GENERIC, Profile, limited
+from claude_proxy.profiles.claude_cli import SCHEME
 from claude_proxy.routing import DEFAULT, Choice, Route, Router, fall_back
 from claude_proxy.server.agent_files import AgentFiles
 from claude_proxy.server.agent_runs import AgentRuns
 from claude_proxy.server.cache_watch import CacheWatch
 from claude_proxy.server.counters import UpstreamCounters
 from claude_proxy.server.counting import Counting
+from claude_proxy.server.dialects import TRANSLATIONS
 from claude_proxy.server.drain import Drain
 from claude_proxy.server.handover import ALL, Handover, Load, taken_over
 from claude_proxy.server.lessons import LearnedStore
@@ -42,6 +46,7 @@ from claude_proxy.server.upstream import upstreams
 from claude_proxy.server.watch import Watch
 from claude_proxy.server.windows import Windows
 from claude_proxy.settings import Settings
+from claude_proxy.settings.claude_cli import secrets_in
 
 if TYPE_CHECKING:
     import httpx
@@ -67,9 +72,10 @@ class Services:
         self.settings = settings
         self.upstreams = upstreams(settings)
         self.upstream = self.upstreams[DEFAULT]
-        self.backend: Backend = part("backend") or build(
-            settings.transport, connect_timeout=settings.connect_timeout, inject=transport
-        )
+        self.http: Backend = part("http") or _http(settings, transport)
+        self.cli: ClaudeCli | None = part("cli") or _cli(settings)
+        """None where no upstream is the CLI."""
+        self.backend: Backend = Schemes(self.http, {SCHEME: self.cli}) if self.cli else self.http
         self.redactor = Redactor(secrets_of(settings))
         self.router = settings.router()
         self.models = self.router.models
@@ -285,12 +291,17 @@ class Services:
 
     def live_counts(self) -> dict[Key, int]:
         """Counted where it happens, for the metrics."""
-        return {**self.counts_of("backend"), **self.counts_of("rates")}
+        attempts, reconnects = self.backend.attempts, self.backend.reconnects
+        return {
+            ("upstream_attempts",): attempts,
+            ("upstream_reconnects",): reconnects,
+            **self.counts_of("rates"),
+        }
 
     def counts_of(self, part: str) -> dict[Key, int]:
         """What a part counts itself."""
-        if part == "backend":
-            attempts, reconnects = self.backend.attempts, self.backend.reconnects
+        if part in ("http", "cli") and (backend := getattr(self, part)) is not None:
+            attempts, reconnects = backend.attempts, backend.reconnects
             return {("upstream_attempts",): attempts, ("upstream_reconnects",): reconnects}
         if part == "rates":
             return {("rate_uncounted",): self.rates.uncounted if self.rates else 0}
@@ -310,10 +321,30 @@ class Services:
         if "pdfs" in parts:
             await self.pdfs.aclose()
         await self.loaded.aclose()
-        if "backend" in parts:
-            await self.backend.aclose()
+        if "http" in parts:
+            await self.http.aclose()
+        if self.cli is not None and "cli" in parts:
+            await self.cli.aclose()
         if self.rates is not None and "rates" in parts:
             await self.rates.aclose()
+
+
+def _http(settings: Settings, transport: "httpx.AsyncBaseTransport | None") -> Backend:
+    seconds = settings.connect_timeout
+    return build(settings.transport, connect_timeout=seconds, inject=transport)
+
+
+def _cli(settings: Settings) -> ClaudeCli | None:
+    if not settings.runs_cli:
+        return None
+    bounds = Bounds(
+        processes=settings.cli_max_processes,
+        wait=TRANSLATIONS["claude-cli"].queue,
+        idle=settings.cli_idle_seconds,
+        line=settings.cli_line_timeout,
+        answer=settings.cli_timeout,
+    )
+    return ClaudeCli(Command(settings.cli_command, settings.cli_env), bounds)
 
 
 def _share(settings: Settings) -> Share | None:
@@ -347,4 +378,4 @@ def secrets_of(settings: Settings) -> list[str]:
     if settings.rate_limit_storage is not None:
         password = urlsplit(settings.rate_limit_storage.get_secret_value()).password or ""
         values += [password, unquote(password)]
-    return [*values, *settings.custom_headers.values()]
+    return [*values, *secrets_in(settings.cli_env), *settings.custom_headers.values()]

@@ -57,7 +57,7 @@ def in_openai_s(
     key: str,
 ) -> WireRequest:
     """In one of OpenAI's languages, within the model's window."""
-    codec, path = TRANSLATIONS[route.dialect]
+    codec, path, _ = TRANSLATIONS[route.dialect]
     facts = known._asdict()
     raw = dumps_body(codec.encode_request(request, on_drop=notes, **facts))
     fitted = services.windows.fit(request, route, size=len(raw), on_drop=notes)

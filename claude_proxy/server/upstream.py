@@ -52,7 +52,7 @@ def upstreams(settings: Settings) -> dict[str, "Upstream"]:
     found = {
         DEFAULT: Upstream(
             settings.upstream_url,
-            key.get_secret_value() if key else None,
+            "" if settings.backing.address else key.get_secret_value() if key else None,
             azure_version=settings.azure_api_version,
             custom_headers=settings.custom_headers,
             choice=settings.dialect,

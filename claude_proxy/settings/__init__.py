@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from claude_proxy.settings.backings import BACKINGS
+from claude_proxy.settings.binding import is_loopback
 from claude_proxy.settings.fields import SettingsError, Var
-from claude_proxy.settings.model import Settings, is_loopback, variables
+from claude_proxy.settings.model import Settings, variables
 from claude_proxy.settings.profiles import tables
 from claude_proxy.settings.sources import (
     CONFIG_NAME,
@@ -200,6 +201,8 @@ def _ineffective(settings: Settings) -> Iterator[str]:
 def _of_other_backings(settings: Settings) -> Iterator[str]:
     """Addresses that are not the upstream's. Keys of others may be there for other programs."""
     for other in BACKINGS.values():
+        if other.address:
+            continue
         name = other.url.lower()
         usual = Settings.model_fields[name].default
         if other.url != settings.backing.url and getattr(settings, name) != usual:

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from claude_proxy.settings import anthropic, caches, limits, parse, pdfs, prompts, routing
+from claude_proxy.settings import (
+    anthropic,
+    caches,
+    claude_cli,
+    limits,
+    parse,
+    pdfs,
+    prompts,
+    routing,
+)
 from claude_proxy.settings import learning as lessons
 from claude_proxy.settings import profiles as own
 from claude_proxy.settings import search as web
@@ -49,14 +58,21 @@ class UpstreamSettings(BaseModel):
         Var(
             "CLAUDE_PROXY_BACKEND",
             "Kind of the default upstream: `openai` an OpenAI-compatible or any other API at "
-            "OPENAI_BASE_URL, `anthropic` Anthropic's own.",
-            "openai or anthropic (claude-cli is a reserved name)",
+            "OPENAI_BASE_URL, `anthropic` Anthropic's own, `claude-cli` the Claude Code CLI "
+            "of this machine.",
+            "openai, anthropic or claude-cli",
         ),
     ] = "openai"
     anthropic_api_key: anthropic.ApiKey = None
     anthropic_forward_url: anthropic.ForwardUrl = "https://api.anthropic.com"
     anthropic_version: anthropic.Version = "2023-06-01"
     anthropic_demote_nonstreaming: anthropic.Demote = False
+    cli_command: claude_cli.Program = "claude"
+    cli_env: claude_cli.Environment = Field(default_factory=dict, repr=False)
+    cli_max_processes: claude_cli.MaxProcesses = 10
+    cli_idle_seconds: claude_cli.IdleSeconds = 300.0
+    cli_line_timeout: claude_cli.LineTimeout = 300.0
+    cli_timeout: claude_cli.AnswerTimeout = None
     azure_api_version: Annotated[
         Text | None,
         Var(

@@ -5,8 +5,6 @@ sources, `claude-proxy config`, docs/configuration.md and .env.example are made 
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -17,6 +15,7 @@ from claude_proxy.routing import ALIASES, CLAUDE, DEFAULT, Fallback, ModelMap, R
 from claude_proxy.settings import counting, guards, parse, rates, timeouts
 from claude_proxy.settings.backings import BACKINGS, Backing
 from claude_proxy.settings.base import UpstreamSettings
+from claude_proxy.settings.binding import bind
 from claude_proxy.settings.fields import (
     COUNT,
     POSITIVE_SECONDS,
@@ -33,9 +32,6 @@ from claude_proxy.settings.fields import (
 from claude_proxy.settings.profiles import finder
 from claude_proxy.settings.routing import check_router
 from claude_proxy.settings.upstreams import check_places
-
-# Only where nobody else could spend a key of ours: `Settings.bind`.
-_EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104
 
 
 class Settings(UpstreamSettings):
@@ -204,12 +200,17 @@ class Settings(UpstreamSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.backend not in BACKINGS:
+        if self.mode == "passthrough" and self.backing.address:
             raise SettingsError(
-                f"CLAUDE_PROXY_BACKEND is {self.backend}: this version serves only "
-                f"{' and '.join(BACKINGS)}."
+                f"CLAUDE_PROXY_MODE is passthrough, but CLAUDE_PROXY_BACKEND is {self.backend}, "
+                "which has a login of its own and takes no client's key."
             )
-        if self.mode == "fixed" and self.upstream_key is None:
+        if self.upstream_dialect == "claude-cli" and not self.backing.address:
+            raise SettingsError(
+                "CLAUDE_PROXY_UPSTREAM_DIALECT is claude-cli, which no server speaks: set "
+                "CLAUDE_PROXY_BACKEND=claude-cli."
+            )
+        if self.mode == "fixed" and not self.fixed and self.upstream_key is None:
             raise SettingsError(
                 f"CLAUDE_PROXY_MODE is fixed, but there is no key: set {self.backing.key}."
             )
@@ -231,8 +232,16 @@ class Settings(UpstreamSettings):
 
     @property
     def fixed(self) -> bool:
-        """Whether the server's own key goes upstream, else each client's."""
+        """Whether the server's own key or login serves all clients, else each client's key."""
+        if self.backing.address:
+            return True
         return self.upstream_key is not None and self.mode != "passthrough"
+
+    @property
+    def runs_cli(self) -> bool:
+        """Whether clients can make this machine run the CLI, with its user's login."""
+        named = (upstream.dialect == "claude-cli" for upstream in self.upstreams.values())
+        return self.dialect == "claude-cli" or any(named)
 
     @property
     def backing(self) -> Backing:
@@ -242,12 +251,14 @@ class Settings(UpstreamSettings):
     @property
     def upstream_url(self) -> str:
         """The default upstream's address."""
-        url: str = getattr(self, self.backing.url.lower())
+        url: str = self.backing.address or getattr(self, self.backing.url.lower())
         return url
 
     @property
     def upstream_key(self) -> SecretStr | None:
         """The server's key for the default upstream."""
+        if self.backing.address:
+            return None
         key: SecretStr | None = getattr(self, self.backing.key.lower())
         return key
 
@@ -285,7 +296,13 @@ class Settings(UpstreamSettings):
         given = self.model_fields_set
         unset: set[str] = set()
         aliases = tuple(self.model_aliases.items())
-        if self.backing.anthropic or native_for(self.upstream_url).claude:
+        own = self.backing.tiers
+        if own is not None:
+            aliases += ALIASES
+            big = big if "big_model" in given else own[0]
+            middle = self.middle_model or own[1]
+            small = small if "small_model" in given else own[2]
+        elif self.backing.anthropic or native_for(self.upstream_url).claude:
             # Claude's own names are right there, and the defaults are models of somebody else.
             aliases += ALIASES
             if "big_model" not in given:
@@ -302,7 +319,7 @@ class Settings(UpstreamSettings):
             middle=middle,
             small=small,
             globs=tuple(self.models.items()),
-            reject_unknown=self.unknown_model == "reject",
+            reject_unknown=self.unknown_model == "reject" or own is not None,
             unset=frozenset(unset),
             aliases=aliases,
             upstreams=frozenset((DEFAULT, *self.upstreams)),
@@ -332,53 +349,7 @@ class Settings(UpstreamSettings):
 
         Raises `SettingsError` for a public address that would let anybody spend the server's key.
         """
-        if self.host is None:
-            return self._safe_host()
-        if is_loopback(self.host):
-            return self.host, "as set, reachable only from this machine"
-        if not self.spends:
-            return self.host, "as set; each client brings its own key"
-        if self.checks_clients:
-            return self.host, "as set; clients need CLAUDE_PROXY_AUTH_KEY"
-        if self.trust_proxy:
-            return self.host, "as set; the proxy in front is trusted to check clients"
-        if not self.fixed:
-            raise SettingsError(
-                f"CLAUDE_PROXY_HOST is {self.host}, so anybody who reaches it could use the keys "
-                "of [upstreams] in mode fixed: in passthrough mode clients are not checked. Set "
-                "CLAUDE_PROXY_HOST=127.0.0.1, or CLAUDE_PROXY_TRUST_PROXY=true if a proxy in front "
-                "checks the clients."
-            )
-        raise SettingsError(
-            f"CLAUDE_PROXY_HOST is {self.host}, so anybody who reaches it could use your "
-            f"{self.backing.key}. Set CLAUDE_PROXY_AUTH_KEY (clients must show it), or "
-            "CLAUDE_PROXY_HOST=127.0.0.1, or CLAUDE_PROXY_TRUST_PROXY=true if a proxy in front "
-            "checks the clients."
-        )
-
-    def _safe_host(self) -> tuple[str, str]:
-        if not self.spends:
-            return _EVERYWHERE, "each client brings its own key"
-        if self.checks_clients:
-            return _EVERYWHERE, "clients need CLAUDE_PROXY_AUTH_KEY"
-        if not self.fixed:
-            return "127.0.0.1", "only this machine may use the keys of [upstreams]"
-        return "127.0.0.1", "without CLAUDE_PROXY_AUTH_KEY only this machine may use your key"
-
-
-@lru_cache(maxsize=1024)
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address. Names other than localhost count as public."""
-    name = host.strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return False
-    # A socket for both families shows IPv4 peers as `::ffff:127.0.0.1`.
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+        return bind(self)
 
 
 def variables() -> dict[str, Var]:

@@ -15,6 +15,7 @@ from pydantic import (
 
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.native import Choice
+from claude_proxy.profiles.claude_cli import ADDRESS
 from claude_proxy.routing import DEFAULT
 from claude_proxy.settings import parse
 from claude_proxy.settings.fields import Key, SettingsError, Text
@@ -26,6 +27,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Spoken = Annotated[Choice, BeforeValidator(parse.lower)]
 
 
+def _address(given: str) -> str:
+    return given if given == ADDRESS else parse.base_url(given)
+
+
 class NamedUpstream(BaseModel):
     """An upstream beside the default one, with a key of its own."""
 
@@ -33,7 +38,7 @@ class NamedUpstream(BaseModel):
         frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
     )
 
-    base_url: Annotated[str, AfterValidator(parse.base_url)]
+    base_url: Annotated[str, AfterValidator(_address)]
     api_key: Key | None = Field(default=None, repr=False)
     """None for a server that wants no key, such as one on this machine."""
     azure_api_version: Text | None = None
@@ -54,8 +59,19 @@ class NamedUpstream(BaseModel):
 
     @property
     def spends(self) -> bool:
-        """Whether a key of the server's own is spent there, whoever asks."""
-        return self.api_key is not None and self.mode == "fixed"
+        """Whether a key or a login of the server's own is spent there, whoever asks."""
+        return self.mode == "fixed" and (self.api_key is not None or self.dialect == "claude-cli")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _addressed(cls, given: Any) -> Any:
+        """The CLI has no address, and so nobody else has its own."""
+        if not isinstance(given, dict):
+            return given
+        runs_cli = parse.lower(given.get("dialect")) == "claude-cli"
+        if given.keys() & {"base_url", "api_key"} if runs_cli else given.get("base_url") == ADDRESS:
+            raise ValueError("a table with the dialect claude-cli has no base_url and no api_key")
+        return {"mode": "fixed", **given, "base_url": ADDRESS} if runs_cli else given
 
 
 def tables(given: Any) -> Any:

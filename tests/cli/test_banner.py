@@ -137,14 +137,25 @@ def test_silence_is_a_problem(silent: str) -> None:
 
 def test_the_check_warns(closed: str) -> None:
     said: list[str] = []
-    check_upstream(closed, said.append).join()
+    check_upstream(Settings(openai_base_url=closed), said.append).join()
     assert said == [f"Warning: {closed} does not answer: Connection refused"]
 
 
 def test_the_check_is_quiet_when_all_is_well(answering: str) -> None:
     said: list[str] = []
-    check_upstream(answering, said.append).join()
+    check_upstream(Settings(openai_base_url=answering), said.append).join()
     assert said == []
+
+
+def test_a_cli_that_is_not_there_is_told() -> None:
+    said: list[str] = []
+    settings = Settings(backend="claude-cli", cli_command="no-such-claude")
+    check_upstream(settings, said.append).join()
+    assert said == ["Warning: CLAUDE_PROXY_CLI_COMMAND: there is no program no-such-claude."]
+    lines = "\n".join(banner(settings, 1))
+    assert "no-such-claude, the Claude Code CLI of this machine" in lines
+    assert "the login of the server's own CLI" in lines
+    assert "opus -> opus, sonnet -> sonnet, haiku -> haiku" in lines
 
 
 def test_the_banner_needs_no_loading() -> None:

@@ -60,6 +60,11 @@ class Pool:
         """Processes that serve a request."""
         return len(self._live) - len(self._idle)
 
+    @property
+    def idle(self) -> int:
+        """Processes that are kept for the next request of their conversation."""
+        return len(self._idle)
+
     async def take(self, document: Json) -> Session:
         """A process that answers the document's last line. Raises `ClaudeProxyError` 429 when
         there is no room for one, and `UpstreamError`."""

@@ -13,7 +13,7 @@ _PATH = re.compile(r"(?<![\w:/.])(?:~|[A-Za-z]:)?(?:[/\\][\w.@+-]+)+[/\\]?")
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,}=\S*|\$\{?[A-Z_][A-Z0-9_]*\}?")
 _ADDRESS = re.compile(r"https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\blocalhost:\d+")
 _LEAD = re.compile(
-    r"(?:Failed to authenticate\. |Prompt is too long · )?"
+    r"(?:Failed to authenticate\. |Prompt is too long(?: · )?)?"
     r"(?:API Error: )?(?:Request rejected \(\d{3}\) · |\d{3} )?"
 )
 
@@ -46,8 +46,9 @@ def failure(result: Json, model: str, kind: str = "") -> UpstreamError:
     told = clean(_LEAD.sub("", text, count=1)) if isinstance(text, str) else ""
     if result.get("terminal_reason") == "prompt_too_long":
         # The words by which Claude Code knows that it has to shorten its conversation.
-        return UpstreamError(f"prompt is too long: {told}", status=400, quoted=True)
-    if kind == "authentication_failed" or status == 401:
+        said = f"prompt is too long: {told}".rstrip(": ")
+        return UpstreamError(said, status=400, quoted=True)
+    if status == 401 or (status is None and kind == "authentication_failed"):
         return UpstreamError(_NOT_LOGGED_IN, status=401)
     if status == 404:
         return UpstreamError(f"model: {model}", status=404)

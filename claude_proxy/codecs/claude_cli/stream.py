@@ -69,6 +69,11 @@ class StreamDecoder:
         self.done = False
         self.error: UpstreamError | None = None
 
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """None: the CLI has read the calls before it prints them."""
+        return {}
+
     def open(self) -> list[StreamEvent]:
         return [] if self.done else self._answer.writer.start()
 

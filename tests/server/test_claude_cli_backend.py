@@ -1,0 +1,257 @@
+"""The CLI backend behind the server, against a program that speaks its protocol."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+from claude_proxy.settings import load_settings
+from tests.conftest import LiveServer, running
+from tests.upstream import Reply, Upstream, eventually, text_stream
+
+Json = dict[str, Any]
+
+FAKE = Path(__file__).parents[1] / "backends" / "fake_claude.py"
+TOOL = {"name": "look", "description": "d", "input_schema": {"type": "object"}}
+Start = Callable[..., LiveServer]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def start(log: Path) -> Iterator[Start]:
+    """`start(CLAUDE_PROXY_…="…")` with the CLI as the default upstream."""
+    opened = []
+
+    def begin(**environ: str) -> LiveServer:
+        known = {
+            "CLAUDE_PROXY_BACKEND": "claude-cli",
+            "CLAUDE_PROXY_CLI_COMMAND": str(FAKE),
+            "CLAUDE_PROXY_CLI_ENV": f"FAKE_CLAUDE_LOG={log}",
+        }
+        server = running(load_settings(environ={**known, **environ}, trusted_folder=False))
+        opened.append(server)
+        return server.__enter__()
+
+    yield begin
+    for server in opened:
+        server.__exit__(None, None, None)
+    assert eventually(lambda: not any(_runs(id) for id in runs(log)))
+
+
+def runs(log: Path) -> list[int]:
+    return [int(line) for line in log.read_text().split()] if log.exists() else []
+
+
+def _runs(id: int) -> bool:
+    try:
+        return "fake_claude" in Path(f"/proc/{id}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+def body(text: str = "Hi", **more: Any) -> Json:
+    messages = [{"role": "user", "content": text}]
+    return {"model": "claude-opus-5-5", "max_tokens": 99, "messages": messages, **more}
+
+
+def post(server: LiveServer, asked: Json, path: str = "/v1/messages", **headers: str) -> Any:
+    return httpx.post(f"{server.url}{path}", json=asked, headers=headers, timeout=30)
+
+
+def test_whole_and_streamed_answers(start: Start) -> None:
+    server = start()
+    whole = post(server, body("Hello"))
+    assert whole.status_code == 200
+    message = whole.json()
+    assert message["content"] == [{"type": "text", "text": "Hello"}]
+    assert message["id"].startswith("msg_") and message["id"] != "msg_fake"
+    assert "upstream=default; model=opus" in whole.headers["x-claude-proxy-route"]
+    client = anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0)
+    asked: Any = body("Hello")
+    with client.messages.stream(**asked) as stream:
+        assert "".join(stream.text_stream) == "Hello"
+
+
+def test_the_sdk_runs_the_tools_and_the_process_goes_on(start: Start, log: Path) -> None:
+    server = start()
+    client = anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0)
+    asked: Any = body("[[tools]]", tools=[TOOL])
+    first = client.messages.create(**asked)
+    assert first.stop_reason == "tool_use"
+    calls = [block for block in first.content if block.type == "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": c.id, "content": c.id} for c in calls]
+    said = {"role": "assistant", "content": first.content}
+    asked["messages"] += [said, {"role": "user", "content": results}]
+    with client.messages.stream(**asked) as stream:
+        told = json.loads(stream.get_final_text())
+    assert [one["content"][0]["text"] for one in told] == ["toolu_1", "toolu_2"]
+    assert len(runs(log)) == 1
+
+
+def test_clients_of_openai_get_text_and_tools(start: Start, log: Path) -> None:
+    server = start()
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
+    messages: Any = [{"role": "user", "content": "Hello"}]
+    whole = client.chat.completions.create(model="gpt-4o", messages=messages)
+    assert whole.choices[0].message.content == "Hello"
+    function = {"name": "look", "parameters": {"type": "object"}}
+    tools: Any = [{"type": "function", "function": function}]
+    messages = [{"role": "user", "content": "[[tools]]"}]
+    asked: Any = {"model": "gpt-4o", "tools": tools, "user": "somebody"}
+    first = client.chat.completions.create(messages=messages, **asked).choices[0].message
+    messages += [first.model_dump(exclude_none=True)]
+    for call in first.tool_calls or ():
+        messages += [{"role": "tool", "tool_call_id": call.id, "content": "seen"}]
+    before = len(runs(log))
+    stream = client.chat.completions.create(messages=messages, stream=True, **asked)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert json.loads(text)[1]["content"][0]["text"] == "seen"
+    assert len(runs(log)) == before
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("text", "status", "kind"),
+    [
+        ("[[no_login]]", 401, "authentication_error"),
+        ("[[overloaded]]", 529, "overloaded_error"),
+        ("[[crash]]", 502, "api_error"),
+    ],
+)
+def test_errors_have_their_status(
+    start: Start, text: str, status: int, kind: str, stream: bool
+) -> None:
+    answer = post(start(), body(text, stream=stream))
+    assert (answer.status_code, answer.json()["error"]["type"]) == (status, kind)
+    assert "/" not in answer.json()["error"]["message"]
+    if status == 401:
+        assert answer.headers["x-should-retry"] == "false"
+
+
+def test_unknown_models_are_not_found(start: Start, log: Path) -> None:
+    answer = post(start(), body(model="mistral-large"))
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")
+    assert runs(log) == []
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+def test_who_finds_no_room_gets_a_real_429_though_it_waited(
+    start: Start, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    from claude_proxy.server import dialects, relay, services
+
+    row = dialects.TRANSLATIONS["claude-cli"]._replace(queue=1.0)
+    rows = {**dialects.TRANSLATIONS, "claude-cli": row}
+    for module in (dialects, relay, services):
+        monkeypatch.setattr(module, "TRANSLATIONS", rows)
+    server = start(CLAUDE_PROXY_CLI_MAX_PROCESSES="1", CLAUDE_PROXY_HOLD_SECONDS="0.2")
+    asked = body("[[hang]]", stream=True)
+    with httpx.stream("POST", f"{server.url}/v1/messages", json=asked, timeout=30) as busy:
+        reading = busy.iter_raw()
+        next(reading)
+        refused = post(server, body(stream=True), path)
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "1"
+        error = refused.json()["error"]
+        field = "type" if path == "/v1/messages" else "code"
+        assert error[field] == ("rate_limit_error" if field == "type" else "rate_limit_exceeded")
+    assert post(server, body("Again")).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_whoever_leaves_ends_the_process_within_a_second(
+    start: Start, log: Path, stream: bool
+) -> None:
+    server = start()
+    with pytest.raises(httpx.ReadTimeout), httpx.Client(timeout=1) as client:
+        client.post(f"{server.url}/v1/messages", json=body("[[hang]]", stream=stream))
+    left = time.monotonic()
+    assert eventually(lambda: not any(_runs(id) for id in runs(log)), 2)
+    assert time.monotonic() - left < 2
+    assert len(runs(log)) == 1
+
+
+def test_the_silent_are_given_up(start: Start) -> None:
+    answer = post(start(CLI_LINE_TIMEOUT_SECONDS="0.5"), body("[[mute]]"))
+    assert (answer.status_code, answer.json()["error"]["type"]) == (504, "timeout_error")
+
+
+def test_health_tells_version_and_processes(start: Start, tmp_path: Path) -> None:
+    server = start()
+    post(server, body())
+    about = httpx.get(f"{server.url}/health").json()
+    assert about["status"] == "ok"
+    assert about["cli"] == {"version": "9.8.7", "active": 0, "idle": 1, "max": 10}
+    missing = start(CLAUDE_PROXY_CLI_COMMAND=str(tmp_path / "nothing"))
+    about = httpx.get(f"{missing.url}/health")
+    assert (about.status_code, about.json()["status"]) == (200, "degraded")
+    assert post(missing, body()).status_code == 502
+
+
+def test_its_models_are_listed(start: Start) -> None:
+    listed = httpx.get(f"{start().url}/v1/models").json()["data"]
+    ids = [model["id"] for model in listed]
+    assert ids[0] == "claude-opus-5-5" and {"opus", "sonnet", "haiku"} <= set(ids)
+
+
+def test_test_connection_runs_through_it(start: Start) -> None:
+    assert httpx.get(f"{start().url}/test-connection").json()["status"] == "ok"
+
+
+def test_a_request_of_our_own_cli_is_not_answered_by_another(start: Start, log: Path) -> None:
+    answer = post(start(), body(), **{"x-claude-proxy-cli": "1"})
+    assert answer.status_code == 400
+    assert "CLAUDE_PROXY_CLI_ENV" in answer.json()["error"]["message"]
+    assert answer.headers["x-should-retry"] == "false"
+    assert runs(log) == []
+
+
+@pytest.mark.parametrize("environ", [{}, {"CLAUDE_PROXY_TRUST_PROXY": "true"}])
+def test_strangers_are_refused_whatever_stands_in_front(
+    start: Start, log: Path, environ: dict[str, str]
+) -> None:
+    server = start(**environ)
+    for headers in ({"x-forwarded-for": "10.0.0.1"}, {"host": "evil.example"}):
+        answer = post(server, body(), **headers)
+        assert answer.status_code == 403
+        assert "CLAUDE_PROXY_AUTH_KEY" in answer.json()["error"]["message"]
+    assert runs(log) == []
+
+
+def test_strangers_with_the_key_are_served(start: Start) -> None:
+    server = start(CLAUDE_PROXY_AUTH_KEY="secret")
+    forwarded = {"x-forwarded-for": "10.0.0.1"}
+    assert post(server, body(), **forwarded).status_code == 401
+    assert post(server, body(), **forwarded, **{"x-api-key": "secret"}).status_code == 200
+
+
+def test_it_can_stand_in_for_another_upstream(start: Start, upstream: Upstream) -> None:
+    upstream.play(Reply({"error": {"message": "down"}}, status=500))
+    server = start(
+        CLAUDE_PROXY_BACKEND="openai",
+        OPENAI_BASE_URL=f"{upstream.url}/v1",
+        OPENAI_API_KEY="k",
+        CLAUDE_PROXY_UPSTREAMS='{"mine": {"dialect": "claude-cli"}}',
+        CLAUDE_PROXY_FALLBACKS="sonnet@mine",
+    )
+    answer = post(server, body("Hello"))
+    assert answer.json()["content"][0]["text"] == "Hello"
+    assert "upstream=mine; model=sonnet" in answer.headers["x-claude-proxy-route"]
+    upstream.play(Reply(stream=text_stream("from", " there")))
+    assert "there" in post(server, body("Hello", stream=True)).text
+
+
+def test_an_answer_with_a_schema_is_nothing_but_json(start: Start) -> None:
+    form = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+    answer = post(start(), body("[[structured]]", output_config=form))
+    assert [block["text"] for block in answer.json()["content"]] == ['{"a":1}']
