@@ -184,6 +184,20 @@ def test_a_fallback_may_speak_another_language(server, upstream):
     ]
 
 
+def test_a_field_that_the_upstream_refuses_is_learned(native, upstream):
+    def decide(request):
+        if "metadata" in request.json:
+            words = "metadata: Extra inputs are not permitted"
+            return refused(400, "invalid_request_error", words)
+        return Reply(message("ok"))
+
+    upstream.answer(decide)
+    for attempts in (2, 3):
+        reply = ask(native, user="somebody")
+        assert reply.status_code == 200 and len(upstream.posts) == attempts
+        assert "metadata" in reply.headers["x-claude-proxy-notes"]
+
+
 @pytest.fixture
 def claude(upstream):
     """`claude(NAME="value", ...)`: a server in front of Anthropic, which `upstream` plays."""

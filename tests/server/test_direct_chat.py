@@ -2,12 +2,13 @@
 
 import json
 import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tests.conftest import UPSTREAM_KEY
+from tests.conftest import UPSTREAM_KEY, running, settings_for
 from tests.upstream import (
     DONE,
     Reply,
@@ -249,6 +250,29 @@ def test_pdfs_are_refused_where_none_are_taken(server, upstream):
     content = [{"type": "file", "file": file}]
     reply = post(url, {**HELLO, "messages": [{"role": "user", "content": content}]})
     assert reply.status_code == 400 and len(upstream.posts) == 1
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/completions"])
+def test_azure_s_deployments_are_named_in_the_path(server, upstream, path):
+    azure = {"OPENAI_BASE_URL": upstream.url, "AZURE_API_VERSION": "2024-10-21"}
+    post(server(**azure).url, {**HELLO, "prompt": "a"}, path=f"/v1{path}")
+    assert upstream.last.path == f"/openai/deployments/gpt-4o{path}?api-version=2024-10-21"
+
+
+def test_the_drain_ends_an_answer_by_its_own_means(upstream):
+    play = [chunk({"content": "x"}), 30]
+    upstream.play(Reply(stream=play))
+    settings = settings_for(upstream, CLAUDE_PROXY_DRAIN_SECONDS="0.2")
+    with ExitStack() as server:
+        live = server.enter_context(running(settings))
+        with httpx.stream("POST", live.url + CHAT, json=stream(), timeout=20) as reply:
+            read = reply.iter_raw()
+            first = next(read)
+            server.close()
+            rest = b"".join(read)
+    assert first == framed(play[0])
+    error = json.loads(rest.removeprefix(b"data: "))["error"]
+    assert error["code"] == "overloaded" and b"[DONE]" not in rest
 
 
 def test_a_language_that_the_user_has_chosen_is_kept(server, upstream):
