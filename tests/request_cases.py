@@ -9,6 +9,9 @@ from claude_proxy.profiles import PROFILES, Profile
 
 HERE = Path(__file__).parent
 NAMED = {row.profile.name: row.profile for row in PROFILES}
+IN_CHAT = {name: each for name, each in NAMED.items() if each.provider != "claude-cli"}
+"""Those who are asked in Chat: a command line has a language of its own."""
+CHAT_PROVIDERS = {each.provider for each in IN_CHAT.values()}
 KEYS = {"why", "profile", "messages", "chat", "responses", "dropped"}
 
 

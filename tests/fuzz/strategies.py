@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from claude_proxy.codecs.anthropic_messages import BLOCKS, SOURCES
 from claude_proxy.codecs.openai_chat.told import TELLERS
 from claude_proxy.codecs.openai_chat.tools import SERVER_TOOLS
-from tests.request_cases import NAMED, load_captures, load_cases
+from tests.request_cases import IN_CHAT, load_captures, load_cases
 
 Json = dict[str, Any]
 Place = tuple[str | int, ...]
@@ -19,7 +19,7 @@ Place = tuple[str | int, ...]
 REQUESTS = [*(case.messages for case in load_cases()), *load_captures().values()]
 _ANSWERS = Path(__file__).parents[1] / "cases" / "openai_chat" / "response"
 ANSWERS = [json.loads(path.read_bytes())["chat"] for path in sorted(_ANSWERS.glob("*.json"))]
-PROFILES = st.sampled_from(sorted(NAMED.values(), key=lambda profile: profile.name))
+PROFILES = st.sampled_from(sorted(IN_CHAT.values(), key=lambda profile: profile.name))
 
 
 def paths(value: Any, at: Place = ()) -> Iterator[Place]:

@@ -12,14 +12,13 @@ from claude_proxy.codecs.anthropic_messages import decode_request
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.codecs.openai_chat.request import encode_request, tool_names
 from claude_proxy.errors import RequestError
-from claude_proxy.profiles import PROVIDERS
 from tests.chat_rules import broken_rules
-from tests.request_cases import NAMED, Case, load_captures, load_cases
+from tests.request_cases import CHAT_PROVIDERS, IN_CHAT, NAMED, Case, load_captures, load_cases
 
 CASES = load_cases()
 CAPTURES = load_captures()
 GPT_4O = NAMED["openai/gpt-4o"]
-PLAIN = [profile for profile in NAMED.values() if profile.cache_control == "drop"]
+PLAIN = [profile for profile in IN_CHAT.values() if profile.cache_control == "drop"]
 """Marks for a prompt cache are outside of what strict servers take."""
 PROFILES = [GPT_4O, NAMED["generic"], NAMED["openai/gpt-5.4"]]
 
@@ -76,7 +75,7 @@ def test_every_profile_takes_requests_of_the_real_client(profile: Any) -> None:
 
 
 def test_every_provider_has_cases() -> None:
-    assert {case.profile.provider for case in CASES} == set(PROVIDERS)
+    assert {case.profile.provider for case in CASES} == CHAT_PROVIDERS
 
 
 @each_capture

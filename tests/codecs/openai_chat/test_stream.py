@@ -6,7 +6,7 @@ import pytest
 
 from claude_proxy.codecs.openai_chat.calls import Call
 from claude_proxy.codecs.openai_chat.stream import CUT, StreamDecoder
-from claude_proxy.profiles import GENERIC, PROVIDERS
+from claude_proxy.profiles import GENERIC
 from tests.codecs.openai_chat.plays import (
     PLAYS,
     chunk,
@@ -16,6 +16,7 @@ from tests.codecs.openai_chat.plays import (
     profile_of,
     read_play,
 )
+from tests.request_cases import CHAT_PROVIDERS
 
 
 @pytest.mark.parametrize("path", PLAYS, ids=lambda path: path.stem)
@@ -31,7 +32,7 @@ def test_play(path: Path) -> None:
 
 def test_there_are_plays() -> None:
     assert len(PLAYS) >= 60
-    assert {profile_of(path).provider for path in PLAYS} == set(PROVIDERS)
+    assert {profile_of(path).provider for path in PLAYS} == CHAT_PROVIDERS
 
 
 @pytest.mark.parametrize(
