@@ -1,7 +1,7 @@
 """What is read of Chat Completions, and of Completions, that pass by unchanged.
 
-As in `passing` most chunks are not even parsed: one search tells the few that carry usage, the
-reason of an end, an error or the end itself. Pure like every codec.
+Unlike in Messages, each chunk has the fields that tell an end, null until then; so a chunk that
+comes alone, as most do, is parsed, but for its content. Pure like every codec.
 """
 
 import re
@@ -19,7 +19,18 @@ _TELLING = re.compile(rb'\[DONE\]|"finish_reason"\s*:\s*"|"usage"\s*:\s*\{|"erro
 _CONTENT = re.compile(
     rb'"(?:content|reasoning|reasoning_content|refusal|text|arguments|name)"\s*:\s*"[^"]'
 )
-_DONE = b"[DONE]"
+_DATA, _DONE = b"data: ", b"[DONE]"
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: Any = 0
+    finish_reason: Any = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] = []
+    usage: Any = None
+    error: Any = None
 
 
 class _Answer(msgspec.Struct):
@@ -28,7 +39,8 @@ class _Answer(msgspec.Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Answer).decode
+_usual = msgspec.json.Decoder(_Chunk).decode
+_any = msgspec.json.Decoder(_Answer).decode
 
 
 class ChatTap:
@@ -57,25 +69,34 @@ class ChatTap:
     def read(self, events: bytes, /) -> None:
         if not self.started and _CONTENT.search(events):
             self.started = True
-        if _TELLING.search(events):
+        if events.find(b"\n") == len(events) - 2 and events.startswith(_DATA):
+            self._read(events[len(_DATA) : -2])
+        elif _TELLING.search(events):
             decoder = SSEDecoder(limit=len(events) + 1)
             for payload in [*decoder.feed(events), *decoder.close()]:
                 self._read(payload)
 
     def _read(self, payload: bytes) -> None:
-        if payload.strip() == _DONE:
-            self.finished = True
+        try:
+            chunk = _usual(payload)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            self._read_odd(payload)
             return
-        chunk = _parsed(payload)
-        if chunk is None:
-            return
+        for choice in chunk.choices:
+            if choice.finish_reason:
+                self._ended.add(choice.index if isinstance(choice.index, int) else 0)
+        if chunk.usage is not None:
+            self.usage |= _counts(chunk.usage)
         if chunk.error is not None:
             self.finished = True
-        self.usage |= _counts(chunk.usage)
-        for choice in chunk.choices if isinstance(chunk.choices, list) else ():
-            if isinstance(choice, dict) and choice.get("finish_reason"):
-                index = choice.get("index")
-                self._ended.add(index if isinstance(index, int) else 0)
+
+    def _read_odd(self, payload: bytes) -> None:
+        """The end, or a chunk that has no choices as they should be."""
+        read = _parsed(payload)
+        if payload.strip() == _DONE or (read is not None and read.error is not None):
+            self.finished = True
+        if read is not None:
+            self.usage |= _counts(read.usage)
 
 
 def is_failure(answer: bytes) -> bool | None:
@@ -94,7 +115,7 @@ def completion_usage(answer: bytes) -> Usage:
 
 def _parsed(raw: bytes) -> _Answer | None:
     try:
-        return _decode(raw)
+        return _any(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None  # What the tap cannot read, the client may: it goes out all the same.
 

@@ -37,7 +37,9 @@ def test_each_of_several_answers_must_end():
     other = {"choices": [{"index": 1, "finish_reason": "length"}]}
     assert not read(one, one, choices=2).complete
     assert read(one, other, choices=2).complete
-    assert not read({"choices": [{"index": "x", "finish_reason": "stop"}, 7]}, choices=2).complete
+    assert not read({"choices": [{"index": "x", "finish_reason": "stop"}]}, choices=2).complete
+    assert not read({"choices": [{"index": 0, "finish_reason": "stop"}, 7]}).complete
+    assert read({"choices": 7, "usage": usage(21, 7, 4), "error": "no"}).usage == COUNTS
 
 
 def test_an_error_of_the_upstream_is_an_end():
@@ -63,6 +65,14 @@ def test_what_cannot_be_read_is_no_end(raw):
     tap = ChatTap()
     tap.read(raw)
     assert not tap.complete
+
+
+def test_several_chunks_in_one_read_are_all_looked_at():
+    tap = ChatTap()
+    tap.read(framed(chunk({"content": "x"})) + framed(chunk({"content": "y"})))
+    assert tap.started and not tap.complete
+    tap.read(b"event: x\n" + framed(chunk({}, "stop", usage=usage(21, 7, 4))))
+    assert tap.complete and tap.usage == COUNTS
 
 
 def test_nothing_behind_the_end_is_part_of_it():
