@@ -143,6 +143,12 @@ def installs(text: str) -> list[str]:
     return re.findall(r"pip install ([^&\n]*)", text.replace("\\\n", " "))
 
 
+def test_what_renews_the_locks_takes_nothing_young_or_without_a_hash() -> None:
+    script = (ROOT / ".ci" / "lock").read_text()
+    for rule in ("--generate-hashes", "--only-binary :all:", '--exclude-newer "7 days"'):
+        assert rule in script
+
+
 def test_the_image_is_installed_from_the_locks_alone() -> None:
     found = installs((ROOT / "Dockerfile").read_text())
     locked = "--no-cache-dir --require-hashes --only-binary :all: -r "
