@@ -160,7 +160,7 @@ def test_anthropics_own_errors_pass(anthropic, upstream):
 def test_after_the_hold_nothing_is_tried_again(native, upstream):
     says = f"context_management: {EXTRA}"
     slow = refused(400, "invalid_request_error", says)
-    upstream.play(Reply(slow.body, status=400, delay=3.0), Reply(message()))
+    upstream.play(Reply(slow.body, status=400, delay=1.0), Reply(message()))
     raw = json.loads(stream_body()) | {"context_management": {}}
     answer = httpx.post(
         f"{native(CLAUDE_PROXY_HOLD_SECONDS='0.2')}/v1/messages", json=raw, timeout=20

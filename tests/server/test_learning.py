@@ -177,8 +177,8 @@ def test_a_busy_upstream_says_nothing_about_a_correction(server, upstream):
     "second",
     [
         Reply(completion("late"), delay=5),
-        Reply(delay=1, raw=b""),
-        Reply({"error": {"message": "no"}}, status=400, delay=1),
+        Reply(delay=0.6, raw=b""),
+        Reply({"error": {"message": "no"}}, status=400, delay=0.6),
     ],
 )
 def test_an_attempt_that_fails_behind_a_ping_proves_nothing(server, upstream, tmp_path, second):
@@ -187,7 +187,7 @@ def test_an_attempt_that_fails_behind_a_ping_proves_nothing(server, upstream, tm
     live = server(
         CLAUDE_PROXY_LEARNED_FILE=str(file),
         CLAUDE_PROXY_HOLD_SECONDS="0.2",
-        CLAUDE_PROXY_REQUEST_TIMEOUT="2",
+        CLAUDE_PROXY_REQUEST_TIMEOUT="1",
     )
     reply = ask(live, stream=True)
     assert reply.status_code == 200 and "event: error" in reply.text
