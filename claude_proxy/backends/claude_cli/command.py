@@ -71,7 +71,7 @@ _CLIENTS_TOOLS = (
     *("--allowedTools", PREFIX.removesuffix("__")),
 )
 _HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
-_VERSION = re.compile(rb"\d+(?:\.\d+){1,3}")
+_VERSION = re.compile(rb"(?<!\d)\d{1,9}(?:\.\d{1,9}){1,3}")
 
 
 class Command(NamedTuple):
