@@ -13,6 +13,7 @@ from claude_proxy.errors import ClaudeProxyError
 COMMANDS = {
     "serve": "claude_proxy.cli.serve",
     "demo": "claude_proxy.cli.demo",
+    "setup": "claude_proxy.cli.setup",
     "run": "claude_proxy.cli.run",
     "env": "claude_proxy.cli.env",
     "config": "claude_proxy.cli.config",

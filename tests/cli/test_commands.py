@@ -58,7 +58,7 @@ def test_the_help_names_all_commands(environ: dict[str, str]) -> None:
     done = run(environ, "--help")
     assert done.returncode == 0
     names = re.findall(r"^  (\w+) {2,}\w", done.stdout, re.MULTILINE)
-    assert names == ["serve", "demo", "run", "env", "config", "doctor", "route"]
+    assert names == ["serve", "demo", "setup", "run", "env", "config", "doctor", "route"]
 
 
 USAGE = [
