@@ -25,6 +25,12 @@ _ABOUT = (
 )
 _BEFORE_TOOL = "Let me look at the weather in Paris for you."
 _ARGUMENTS = '{"city": "Paris", "unit": "celsius"}'
+_NO_MESSAGES = {
+    "message": "Missing required parameter: 'messages'.",
+    "type": "invalid_request_error",
+    "param": "messages",
+    "code": "missing_required_parameter",
+}
 _PAUSE = 0.03  # seconds between chunks, so that people see a stream
 
 
@@ -33,6 +39,8 @@ def create_upstream(pause: float = _PAUSE) -> Starlette:
 
     async def chat(request: Request) -> Response:
         body = loads(await request.body())
+        if not body.get("messages"):
+            return JSONResponse({"error": _NO_MESSAGES}, status_code=400)
         parts = list(script(body))
         if not body.get("stream"):
             return JSONResponse(_whole(parts))

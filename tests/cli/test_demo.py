@@ -1,5 +1,6 @@
 """The demo's scripted upstream, and how the demo fails."""
 
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -57,6 +58,15 @@ def post(base_url: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(f"{base_url}/v1/chat/completions", data=dumps(body))
     with urllib.request.urlopen(request) as answer:
         return loads(answer.read())
+
+
+def test_it_refuses_a_request_without_messages() -> None:
+    settings = Settings(drain_seconds=0)
+    with serving(create_upstream(pause=0), settings, listen("127.0.0.1", 0)) as base_url:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(base_url, {"model": "x"})
+        assert refused.value.code == 400
+        assert loads(refused.value.read())["error"]["param"] == "messages"
 
 
 def test_it_answers_whole_too() -> None:
