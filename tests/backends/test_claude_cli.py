@@ -145,6 +145,7 @@ def test_a_text_is_answered(tmp_path: Path) -> None:
     run(play)
 
 
+@pytest.mark.fault("cli-words")
 def test_nothing_of_a_request_stands_in_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +182,7 @@ def test_nothing_of_a_request_stands_in_the_command_line(
     run(play)
 
 
+@pytest.mark.fault("cli-words")
 def test_a_large_prompt_goes_through(tmp_path: Path) -> None:
     async def play() -> None:
         async with stage(tmp_path) as on:
@@ -351,6 +353,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("name", "status"), FAULTS)
+@pytest.mark.fault("cli")
 def test_faults_are_typed_errors_without_a_trace_of_the_machine(
     tmp_path: Path, name: str, status: int
 ) -> None:
@@ -366,6 +369,7 @@ def test_faults_are_typed_errors_without_a_trace_of_the_machine(
 
 
 @pytest.mark.parametrize(("name", "said"), [("flood", "flooded"), ("garbage", "clean")])
+@pytest.mark.fault("cli")
 def test_what_is_printed_beside_the_answer_does_no_harm(
     tmp_path: Path, name: str, said: str
 ) -> None:
@@ -377,6 +381,7 @@ def test_what_is_printed_beside_the_answer_does_no_harm(
 
 
 @pytest.mark.parametrize("name", ["hang", "stubborn"])
+@pytest.mark.fault("cli")
 def test_whoever_leaves_ends_the_process(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +399,7 @@ def test_whoever_leaves_ends_the_process(
     run(play)
 
 
+@pytest.mark.fault("cli")
 def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
     async def play() -> None:
         async with stage(tmp_path) as on:
@@ -437,6 +443,7 @@ def test_a_whole_answer_has_its_time(tmp_path: Path) -> None:
     run(play)
 
 
+@pytest.mark.fault("cli")
 def test_a_process_that_never_gets_ready_is_given_up(tmp_path: Path) -> None:
     async def play() -> None:
         async with stage(tmp_path, start=0.5) as on:
@@ -548,6 +555,7 @@ def test_an_own_key_needs_no_login() -> None:
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.fault("cli")
 def test_many_runs_leave_nothing_behind(tmp_path: Path, count: int) -> None:
     plays = ("Hi", "[[crash]]", "[[once]]", "[[early]]", "[[limit]]", "[[garbage]]")
 

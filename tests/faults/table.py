@@ -38,6 +38,11 @@ UPSTREAM = (
     Row("loop", "an upstream that leads back to this server", "508 at the second pass"),
     Row("bomb", "a compressed answer", "inflated in steps up to the limit, or 502"),
     Row("cookies", "`Set-Cookie`", "never kept, never passed on"),
+    Row(
+        "cli",
+        "Claude Code as the upstream hangs, crashes, floods, leaves children",
+        "a typed error; its process group is gone, nothing is left",
+    ),
     Row("huge-answer", "an answer over 64 MiB, or of millions of values", "502, memory bounded"),
 )
 
@@ -86,6 +91,7 @@ SECURITY = (
     Row("redos", "text made to slow patterns down", "linear time"),
     Row("log-injection", "line ends in what is logged", "one record for each line"),
     Row("secrets", "keys in logs, errors, tracebacks, answers", "none, at any level"),
+    Row("cli-words", "prompts and keys in the CLI's command line", "none: prompts go by stdin"),
     Row("prompts", "prompts in logs", "none at the default level"),
     Row("metrics", "`/metrics` without the server's key", "401; 403 from elsewhere if none is set"),
     Row("test-connection", "`/test-connection` without the key", "401"),
