@@ -48,18 +48,18 @@ class Asked:
     `translated`: the body's bytes are in another language than its members.
     """
 
+    agent: Any = None
+    """Who asks, once somebody has found out (`agents.Agent`)."""
+
     def __init__(
         self,
         body: Members,
         headers: Sequence[tuple[bytes, bytes]] = (),
-        *,
         translated: bool = False,
     ) -> None:
         self._body = body
-        self._translated = translated
         self._pairs = headers
-        self.agent: Any = None
-        """Who asks, once somebody has found out (`agents.Agent`)."""
+        self._translated = translated
 
     def holds(self, words: bytes) -> bool:
         """Whether these bytes may be anywhere in it; false only where they are not."""

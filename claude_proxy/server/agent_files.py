@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import structlog
@@ -44,7 +45,10 @@ class AgentFiles:
     def _paths(self) -> Iterator[Path]:
         for folder in self._folders:
             try:
-                yield from sorted(folder.expanduser().rglob("*.md"))[:_MOST_FILES]
+                place = folder.expanduser()
+                # Not deeper: somebody's whole disk may be below.
+                files = chain(place.glob("*.md"), place.glob("*/*.md"))
+                yield from sorted(islice(files, _MOST_FILES))
             except (OSError, RuntimeError):
                 continue  # It may come yet; without a home there is none.
 

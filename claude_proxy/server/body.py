@@ -38,9 +38,10 @@ class Call:
         if self._peek is None:
             codec = self.surface.codec
             found = codec.peek(self.body.some(*codec.PEEKED))
-            other = self.surface is not MESSAGES
-            members = _Decoded(self.body, codec) if other else self.body
-            asked = Asked(members, self.headers, translated=other)
+            if self.surface is MESSAGES:
+                asked = Asked(self.body, self.headers)
+            else:
+                asked = Asked(_Decoded(self.body, codec), self.headers, translated=True)
             self._peek = Peek(found.model, found.stream, asked)
         return self._peek
 

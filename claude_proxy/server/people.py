@@ -47,8 +47,8 @@ class People:
         called = self.runs.claim(asked.session, asked.first_texts())
         found = self._by_request(asked)
         found = called if found == NOBODY else found
-        if found != NOBODY:
-            self.runs.keep(asked.session, asked.run, found)
+        # Nobody, too: what its first request does not tell, no later one will.
+        self.runs.keep(asked.session, asked.run, found)
         return found
 
     def _by_request(self, asked: Asked) -> Agent:

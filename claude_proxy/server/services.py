@@ -79,6 +79,7 @@ class Services:
         self.redactor = Redactor(secrets_of(settings))
         self.router = settings.router()
         self.models = self.router.models
+        self._looks, self._blind = self.router.looks, self.router.vision is None
         self.people: People = _people(settings, self.router, before.people.runs if before else None)
         self.profiles = settings.profile_finder()
         self.windows = Windows(settings, changed=self._forget_routes)
@@ -147,11 +148,11 @@ class Services:
         if self._lessons_seen != (version := self.lessons.refresh()):
             self._lessons_seen = version
             self._forget_routes()
-        if not self.router.looks:
+        if not self._looks:
             found = self._by_name(peek.model)
         else:
             found = self._placed(self.router.choose(peek, self.people))
-        return self._seeing(found, peek)
+        return found if self._blind else self._seeing(found, peek)
 
     def _forget_routes(self) -> None:
         self._by_name.cache_clear()
@@ -166,9 +167,7 @@ class Services:
 
     def _seeing(self, found: Route, peek: Peek) -> Route:
         """Another model for images that this one cannot see, where there is one."""
-        if self.router.vision is None or found.profile.vision == "seen":
-            return found
-        if peek.asked is None or not peek.asked.images:
+        if found.profile.vision == "seen" or peek.asked is None or not peek.asked.images:
             return found
         before = Choice(found.upstream, found.model, found.reason, found.fallbacks)
         return self._placed(self.router.seeing(before))

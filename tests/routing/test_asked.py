@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from claude_proxy.routing import Asked
-from tests.routing.capture import as_sub, asked, captured, text
+from tests.routing.capture import SESSION, as_sub, asked, captured, text
 
 SIDES = [
     # capture, side call
@@ -126,6 +126,7 @@ def test_subagents_are_known_by_header_or_by_mark() -> None:
     assert asked(sub).is_subagent and as_sub(main).is_subagent
     assert not asked(main).is_subagent
     assert (as_sub(main).run, asked(main).run) == ("a853893b325be6ed6", "")
+    assert (as_sub(main).session, asked(main).session) == (SESSION, "")
 
 
 def test_the_billing_note_is_no_prompt() -> None:

@@ -106,6 +106,15 @@ def test_nothing_is_read_that_no_rule_asks_for() -> None:
     assert Router(MODELS, rules).choose(request).model == "gpt-5"
 
 
+def test_to_strangers_nobody_is_known() -> None:
+    rules = (
+        Rule(name="a", agent=("*",), model="x"),
+        Rule(name="b", key=("alice",), model="x"),
+    )
+    router = Router(MODELS, rules, {"planner": "x"})
+    assert router.choose(peek(captured("nested"))).reason == "opus to BIG"
+
+
 def test_of_a_bare_name_only_rules_about_names_hold() -> None:
     rules = (
         Rule(name="a", images=False, model="x"),

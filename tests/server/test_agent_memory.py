@@ -87,6 +87,13 @@ def test_the_named_folders_come_before_the_users_own(tmp_path, monkeypatch) -> N
     assert find(files, "Own text of b.") == "b"
 
 
+def test_a_folder_is_not_searched_to_its_bottom(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "a/b/c", "deep.md", "A deep agent.")
+    assert find(AgentFiles([str(tmp_path / "a")]), "A deep agent.") == ""
+    assert find(AgentFiles([str(tmp_path / "a/b")]), "A deep agent.") == "deep"
+
+
 def test_what_cannot_be_read_is_left_out(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "agents", "good.md", "A good agent.")
