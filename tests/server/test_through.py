@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from claude_proxy.server.surfaces import endpoint_of
 from claude_proxy.server.through import target_of
@@ -284,27 +285,40 @@ def server(upstream):
         yield lambda: live
 
 
+@TRANSPORTS
 @pytest.mark.parametrize("told", [True, False])
-def test_too_large_a_body_is_413(upstream, told):
-    plays(upstream, answer())
-    with proxy(upstream, CLAUDE_PROXY_MAX_BODY_BYTES="1000") as live:
+def test_too_large_a_body_is_413(upstream, transport, told):
+    upstream.play(lambda connection, request: upstream.note_left(connection))
+    limits = {"CLAUDE_PROXY_MAX_BODY_BYTES": "1000", "CLAUDE_PROXY_TRANSPORT": transport}
+    with proxy(upstream, **limits) as live:
         kind = {"content-type": "application/octet-stream"}
         content = b"x" * 2000 if told else iter([b"x" * 600, b"x" * 1400])
         reply = ask(live, "POST", content=content, headers=kind)
     assert reply.status_code == 413
 
 
-def test_a_client_that_leaves_in_its_upload_ends_it(live, upstream):
-    upstream.play(lambda connection, request: connection.send(answer()))
+@TRANSPORTS
+def test_a_client_that_leaves_in_its_upload_ends_it(upstream, transport):
+    with proxy(upstream, CLAUDE_PROXY_TRANSPORT=transport) as live:
+        leave(live, upstream)
+
+
+def leave(live, upstream):
     start = request(
         b"/v1/files", b"x-api-key: k", b"content-length: 5000000", body=b"x" * 70_000, length=False
     )
-    with connect(live.port) as client:
-        client.sendall(start)
-        assert eventually(lambda: upstream.accepted == 1)
-    time.sleep(0.3)
-    plays(upstream, answer())
-    assert ask(live).status_code == 200
+    with capture_logs() as captured:
+        with connect(live.port) as client:
+            client.sendall(start)
+            assert eventually(lambda: upstream.accepted == 1)
+        assert eventually(lambda: bool(failures(captured)))
+    (line,) = failures(captured)
+    assert line["reason"] == "client gone" and 0 < line["body_bytes"] <= 70_000
+    assert upstream.requests == []  # It never came whole.
+
+
+def failures(captured):
+    return [line for line in captured if line["event"] == "forward_failed"]
 
 
 def test_a_client_that_leaves_in_its_download_ends_it(live, upstream):
@@ -317,6 +331,20 @@ def test_a_client_that_leaves_in_its_download_ends_it(live, upstream):
         client.sendall(request(b"/v1/files/f/content", b"x-api-key: k", method=b"GET", body=b""))
         assert client.recv(100)
     assert upstream.wait_left()
+
+
+def test_the_end_of_the_server_ends_a_download(upstream):
+    def act(connection, request):
+        connection.send(head(content_type="application/pdf", content_length="99999999"), b"x" * 999)
+        upstream.note_left(connection)
+
+    upstream.play(act)
+    with proxy(upstream, CLAUDE_PROXY_DRAIN_SECONDS="0.2") as live:
+        client = connect(live.port)
+        client.sendall(request(b"/v1/files/f/content", b"x-api-key: k", method=b"GET", body=b""))
+        assert client.recv(100)
+    with client:
+        assert upstream.wait_left()
 
 
 def test_a_cut_download_is_a_cut_download(live, upstream):
