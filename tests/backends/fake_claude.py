@@ -176,6 +176,16 @@ def tools(_):
     answer(json.dumps(told))
 
 
+def searches(_):
+    """One call that asks for something, and then what came back."""
+    asked = {"query": "cats"}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "mcp__px__web_search", "input": asked}
+    message(call, stop="tool_use")
+    meta = {"claudecode/toolUseId": "toolu_1"}
+    told = ask("tools/call", 11, name="web_search", arguments=asked, _meta=meta)
+    answer(json.dumps(told))
+
+
 def limit(_):
     message(text("cut he"), stop="max_tokens")
     answer("re")
@@ -191,7 +201,7 @@ PLAYS = {
     play.__name__: play
     for play in (
         *(world, hang, stubborn, family, crash, flood, garbage, huge, early, mute, once),
-        *(no_login, overloaded, tools, limit, structured),
+        *(no_login, overloaded, tools, searches, limit, structured),
     )
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from claude_proxy.settings import load_settings
 from tests.conftest import LiveServer, running
-from tests.upstream import Reply, Upstream, eventually, text_stream
+from tests.upstream import Reply, Upstream, eventually, serving, text_stream
 
 Json = dict[str, Any]
 
@@ -255,3 +255,17 @@ def test_an_answer_with_a_schema_is_nothing_but_json(start: Start) -> None:
     form = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
     answer = post(start(), body("[[structured]]", output_config=form))
     assert [block["text"] for block in answer.json()["content"]] == ['{"a":1}']
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_process_that_wants_a_search_goes_on(start: Start, log: Path, stream: bool) -> None:
+    page = {"url": "https://cats.example/", "title": "Cats", "content": "They purr."}
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    with serving(Upstream()) as searxng:
+        # The process is there for the next request a moment after its answer.
+        searxng.play(Reply({"results": [page]}, delay=0.4))
+        server = start(CLAUDE_PROXY_SEARXNG_URL=searxng.url)
+        asked = {**body("[[searches]]", tools=[search]), "stream": stream}
+        text = httpx.post(f"{server.url}/v1/messages", json=asked, timeout=60).text
+    assert "srvtoolu_1" in text and "They purr." in text
+    assert len(runs(log)) == 1

@@ -19,9 +19,8 @@ from claude_proxy.codecs.blocks import BlockWriter, no_usage
 from claude_proxy.codecs.fold import MessageFold
 from claude_proxy.codecs.jsonio import dumps_text
 from claude_proxy.codecs.web_search.citations import citations
-from claude_proxy.codecs.web_search.history import tool_result
+from claude_proxy.codecs.web_search.history import search_id, tool_result
 from claude_proxy.codecs.web_search.hits import Failure, Found, Hit, Outcome, result_block
-from claude_proxy.types import Json
 from claude_proxy.types.anthropic import (
     ContentBlock,
     MessageParam,
@@ -63,8 +62,6 @@ class Composition:
         self._stop: tuple[StopReason, str | None] = ("end_turn", None)
         self._hidden = False
         """Whether the open block is a call of the search."""
-        self._ids: dict[str, str] = {}
-        """The turn's own ids of its searches → what they are called in the answer."""
         self._results: list[WebSearchToolResultBlock] = []
         self._hits: list[Sequence[Hit]] = []
         self.searches: list[Search] = []
@@ -92,8 +89,8 @@ class Composition:
         return self._turn.usage
 
     def turn_content(self) -> list[ContentBlock]:
-        """What the model has said in the present turn, as later requests repeat it."""
-        return [self._renamed(block) for block in self._turn.message["content"]]
+        """What the model has said in the present turn."""
+        return self._turn.message["content"]
 
     def answered(self, outcomes: Sequence[Outcome]) -> list[StreamEvent]:
         """The results of `searches`, in their order."""
@@ -147,7 +144,7 @@ class Composition:
 
     def _read(self, event: StreamEvent) -> None:
         if event["type"] == "message_start":
-            self._turn, self._ids, self._results = MessageFold(), {}, []
+            self._turn, self._results = MessageFold(), []
         self._turn.feed(event)
 
     def _start(self, block: ContentBlock) -> list[StreamEvent]:
@@ -168,10 +165,9 @@ class Composition:
         return events + self._writer.stop()
 
     def _called(self, call: ToolUseBlock) -> list[StreamEvent]:
-        id = f"srvtoolu_{call['id'].removeprefix('toolu_')}"
-        asked = _asked(call)
-        self._ids[call["id"]] = id
-        self.searches.append(Search(id, asked.get("query")))
+        id, asked = search_id(call["id"]), call["input"]
+        query = asked.get("query")
+        self.searches.append(Search(id, query if isinstance(query, str) else None))
         events = self._writer.begin(
             {"type": "server_tool_use", "id": id, "name": NAME, "input": {}}
         )
@@ -179,19 +175,7 @@ class Composition:
 
     def _calls_client(self) -> bool:
         content = self._turn.message["content"]
-        return any(b["type"] == "tool_use" and b["id"] not in self._ids for b in content)
-
-    def _renamed(self, block: ContentBlock) -> ContentBlock:
-        if block["type"] == "tool_use" and block["id"] in self._ids:
-            # As it will come back: see `history`.
-            return {**block, "id": self._ids[block["id"]], "input": _asked(block)}
-        return block
-
-
-def _asked(call: ToolUseBlock) -> Json:
-    """The input of a search, as far as it is one."""
-    query = call["input"].get("query")
-    return {"query": query} if isinstance(query, str) else {}
+        return any(block["type"] == "tool_use" and block["name"] != self._tool for block in content)
 
 
 def summed(first: Usage, second: Usage) -> Usage:

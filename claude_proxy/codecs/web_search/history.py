@@ -13,6 +13,17 @@ from claude_proxy.types import Json
 from claude_proxy.types.anthropic import MessageParam
 
 _CALL, _RESULT = "server_tool_use", "web_search_tool_result"
+_OURS, _SEARCH = "toolu_", "srvtoolu_"
+
+
+def search_id(call: str) -> str:
+    """The id by which a client knows the search that a call of the model asks for."""
+    return _SEARCH + call.removeprefix(_OURS)
+
+
+def call_id(search: str) -> str:
+    """The call again: it has to keep its id where an upstream remembers it."""
+    return _OURS + search.removeprefix(_SEARCH) if search.startswith(_SEARCH) else search
 
 
 def as_calls(messages: Sequence[MessageParam], name: str) -> list[MessageParam]:
@@ -37,8 +48,9 @@ def as_calls(messages: Sequence[MessageParam], name: str) -> list[MessageParam]:
     return read
 
 
-def tool_result(id: str, content: object) -> Json:
-    """The result of a call, of what the client sees of it."""
+def tool_result(search: str, content: object) -> Json:
+    """The result of a call, of what the client sees of its search."""
+    id = call_id(search)
     result: Json = {"type": "tool_result", "tool_use_id": id, "content": told(content)}
     return {**result, "is_error": True} if is_failure(content) else result
 
@@ -70,7 +82,8 @@ def _split(content: Sequence[Json], name: str) -> tuple[list[MessageParam], list
 
 
 def _call(block: Json, name: str) -> Json:
-    return {"type": "tool_use", "id": block["id"], "name": name, "input": block.get("input") or {}}
+    id = call_id(str(block["id"]))
+    return {"type": "tool_use", "id": id, "name": name, "input": block.get("input") or {}}
 
 
 def _turn(said: list[Json], results: list[Json]) -> list[MessageParam]:

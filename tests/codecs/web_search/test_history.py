@@ -1,6 +1,6 @@
 """Searches of earlier turns are calls and results again."""
 
-from claude_proxy.codecs.web_search.history import as_calls
+from claude_proxy.codecs.web_search.history import as_calls, search_id
 from claude_proxy.codecs.web_search.hits import Failure, Found, Hit, result_block
 
 HI = {"role": "user", "content": "Hi"}
@@ -101,3 +101,9 @@ def test_what_another_server_tool_did_stays_as_it_is():
     fetch = {**server_use("f1"), "name": "web_fetch"}
     block = result_block("s1", CATS)
     assert read(said(fetch, server_use("s1"), block, SO))[0] == said(fetch, use("s1"))
+
+
+def test_a_call_has_the_id_again_by_which_its_upstream_knows_it():
+    block = result_block(search_id("toolu_7"), CATS)
+    asked_then, told = read(said(server_use("srvtoolu_7"), block, SO))[:2]
+    assert asked_then == said(use("toolu_7")) and told == asked(result("toolu_7"))
