@@ -21,9 +21,10 @@ Description=claude-proxy
 After=network-online.target
 
 [Service]
-# Its .env is read at each start.
+# Its .env is read at each start and each reload.
 WorkingDirectory={folder}
 ExecStart={python} -m claude_proxy
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 TimeoutStopSec={stop}
 

@@ -102,6 +102,7 @@ def test_the_unit_starts_this_python_in_this_folder(
     unit.read_string(done.output)
     service = unit["Service"]
     assert service["ExecStart"] == f"{sys.executable} -m claude_proxy"
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert service["WorkingDirectory"] == str(tmp_path)
     # Longer than the drain, or systemd would cut the answers off.
     assert int(service["TimeoutStopSec"]) > load_settings(environ={}, cwd=tmp_path).drain_seconds

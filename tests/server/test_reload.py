@@ -82,7 +82,7 @@ class TestProcess:
 
     def test_a_stream_goes_on_by_its_own_settings(self, upstream, other, tmp_path):
         role, *rest = text_stream("first ", "last")
-        upstream.play(Reply(stream=[role, rest[0], 1.5, *rest[1:]]))
+        upstream.play(Reply(stream=[role, rest[0], 4.0, *rest[1:]]))
         write(tmp_path, upstream, connect_timeout=9.0)
         with started(None, folder=tmp_path) as process:
             client = post(process.port)
