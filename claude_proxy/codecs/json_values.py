@@ -8,7 +8,7 @@ the bound fits into no window either.
 MOST_VALUES = 500_000
 """As many commas, and beginnings of objects and arrays, outside of texts."""
 
-_NEVER_COUNTED = 1 << 20
+NEVER_COUNTED = 1 << 20
 """Bytes. Fewer cannot cost much."""
 
 _OTHERS = bytes(set(range(256)) - set(b',[{"'))
@@ -16,7 +16,7 @@ _OTHERS = bytes(set(range(256)) - set(b',[{"'))
 
 def too_many_values(raw: bytes) -> bool:
     """Whether there are more than `MOST_VALUES`; anything for what is not JSON."""
-    if len(raw) <= _NEVER_COUNTED:
+    if len(raw) <= NEVER_COUNTED:
         return False
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") <= MOST_VALUES:
         return False  # As nearly always, even with those in texts.

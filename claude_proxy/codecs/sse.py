@@ -5,7 +5,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from collections.abc import Iterable
 
-from claude_proxy.codecs.json_values import MOST_VALUES, too_many_values
+from claude_proxy.codecs.json_values import MOST_VALUES, NEVER_COUNTED, too_many_values
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.errors import ProtocolError
 from claude_proxy.types.anthropic import StreamEvent
@@ -50,10 +50,11 @@ class SSEDecoder:
     or holds too many values to be parsed.
     """
 
-    __slots__ = ("_data", "_first", "_held", "_limit", "_pieces", "_skip_lf", "_waiting")
+    __slots__ = ("_data", "_first", "_held", "_limit", "_pieces", "_short", "_skip_lf", "_waiting")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
+        self._short = min(limit, NEVER_COUNTED)
         self._pieces: list[bytes] = []
         self._waiting = 0
         """Bytes in `_pieces`, an unfinished line."""
@@ -70,7 +71,7 @@ class SSEDecoder:
             data.startswith(b"data: ")
             and data.endswith(b"\n\n")
             and b"\r" not in data
-            and len(data) <= self._limit
+            and len(data) <= self._short
             and not self._pieces
             and not self._data
         ):

@@ -68,7 +68,7 @@ def begun(value: Any) -> int:
 def test_exactly_those_outside_of_texts_count(value: Any) -> None:
     raw, count = json.dumps(value).encode(), begun(value)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_values, "_NEVER_COUNTED", -1)
+        patch.setattr(json_values, "NEVER_COUNTED", -1)
         patch.setattr(json_values, "MOST_VALUES", count)
         assert not too_many_values(raw)
         patch.setattr(json_values, "MOST_VALUES", count - 1)

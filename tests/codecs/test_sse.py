@@ -116,3 +116,9 @@ def test_encode_all_joins_events() -> None:
     data = encode_all([{"type": "ping"}, {"type": "message_stop"}])
     assert data == encode_sse({"type": "ping"}) + encode_sse({"type": "message_stop"})
     assert encode_all([]) == b""
+
+
+@pytest.mark.parametrize("start", [b"data: {", b"{"], ids=["an event", "a line of bare JSON"])
+def test_millions_of_values_are_no_event(start: bytes) -> None:
+    with pytest.raises(ProtocolError, match="500,000 JSON values"):
+        SSEDecoder().feed(start + b'"a":[' + b"[]," * 400_000 + b"[]]}\n\n")
