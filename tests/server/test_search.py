@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import anthropic
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from claude_proxy.server.search import searcher
 from tests.codecs.openai_chat.grammar import assert_legal, fold
@@ -390,12 +391,13 @@ def test_upstreams_that_do_not_stream_are_no_obstacle(searching, upstream):
     assert SAYS in json.dumps(found) and found[-1]["type"] == "message_stop"
 
 
-def test_a_search_is_on_the_access_line_and_counted(searching, upstream, service, capsys):
+def test_a_search_is_on_the_access_line_and_counted(searching, upstream, service):
     live = searching()
     plays(upstream, [CATS], [CATS], SAYS)
     service.play(Reply(ANSWERS["searxng"]), Reply({"results": []}))
-    ask(live)
-    assert eventually(lambda: "searches=2" in capsys.readouterr().out.replace("\x1b[0m", ""))
+    with capture_logs() as lines:
+        ask(live)
+        assert eventually(lambda: any(line.get("searches") == 2 for line in lines))
     counted = httpx.get(f"{live.url}/metrics").text
     for result in ("found", "nothing"):
         line = f'claude_proxy_searches_total{{result="{result}",service="searxng"}} 1.0'
