@@ -45,6 +45,9 @@ def _checked_settings() -> Settings:
     try:
         settings = load_settings()
         settings.bind()
+        if settings.metrics_dir is None:
+            share_among_children()
+            settings = load_settings()  # It finds the folder in the environment.
     except SettingsError as error:
         if not _good:
             raise
@@ -58,8 +61,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no ty
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # This runs in gunicorn's own process, before the fork.
         self._settings = _checked_settings()
-        if self._settings.metrics_dir is None:
-            share_among_children()
         raise_file_limit()
         options = {"loop": "auto", **uvicorn_options()}
         self.CONFIG_KWARGS = {**options, "timeout_notify": _NOTIFY_SECONDS}

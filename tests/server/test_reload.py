@@ -180,6 +180,24 @@ class TestGunicorn:
                 assert ask(process.url).status_code == 200
         assert models(upstream) == ["one", *["two"] * 6]
 
+    def test_counters_of_workers_that_went_are_kept(self, upstream, tmp_path):
+        def posts(process):
+            text = httpx.get(f"{process.url}/metrics").text
+            lines = [line.split() for line in text.splitlines() if "requests_total{" in line]
+            return sum(float(value) for name, value in lines if "POST" in name)
+
+        write(tmp_path, upstream)
+        with started(None, "--workers", "2", argv=GUNICORN, folder=tmp_path) as process:
+            for _ in range(4):
+                ask(process.url)
+            assert eventually(lambda: posts(process) == 4, 10)
+            first = set(self.pids(process))
+            process.signal(signal.SIGHUP)
+            assert eventually(lambda: not set(self.pids(process)) & first, 30)
+            for _ in range(4):
+                ask(process.url)
+            assert eventually(lambda: posts(process) == 8, 10)
+
     def test_wrong_settings_end_nobody(self, upstream, tmp_path):
         write(tmp_path, upstream, big_model="one")
         with started(None, "--workers", "2", argv=GUNICORN, folder=tmp_path) as process:
