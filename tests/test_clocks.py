@@ -12,7 +12,8 @@ FOR_PEOPLE = {
     "server/health.py": "the timestamp that /livez shows",
     "server/lessons.py": "since when a correction is known",
     "server/logs.py": "the time of a log line",
-    "server/pipeline.py": "when an upstream's rate limit is reset, which it tells in seconds",
+    "server/relay.py": "when an upstream's rate limit is reset, which it tells in seconds",
+    "server/surface.py": "the `created` of OpenAI's answers",
 }
 """Where the wall clock may be read, and what for; how many times is not the point."""
 
