@@ -171,6 +171,21 @@ def _parallel(turn: Turn) -> Say:
     return _verdict(turn, good, "PARALLEL-DONE")
 
 
+def _look_up(turn: Turn) -> Say:
+    """Two calls of a client's own tool, one after the other."""
+    if turn.step < 2:
+        return Say("", (("look_up", {"word": f"word-{turn.step}"}),))
+    return _verdict(turn, "word-0-FOUND" in turn.said and "word-1-FOUND" in turn.said, "LOOKED-UP")
+
+
+def _look_up_both(turn: Turn) -> Say:
+    if turn.step == 0:
+        return Say("Both.", tuple(("look_up", {"word": f"word-{n}"}) for n in range(2)))
+    by_id = dict(turn.results)
+    good = all(f"word-{n}-FOUND" in by_id.get(id, "") for n, id in enumerate(turn.asked))
+    return _verdict(turn, good and len(turn.asked) == 2, "LOOKED-UP-BOTH")
+
+
 def _echo_twice(ids: tuple[str | None, ...], word: str) -> Callable[[Turn], Say]:
     """Two turns of the same two calls, so that careless ids meet in one conversation."""
 
@@ -396,6 +411,8 @@ SCENES: dict[str, Callable[[Turn], Say]] = {
     "think": _think,
     "tools": _tools,
     "parallel": _parallel,
+    "look_up": _look_up,
+    "look_up_both": _look_up_both,
     "same_ids": _echo_twice(("call_0",), "SAMEIDS-DONE"),
     "twin_ids": _echo_twice(("call_0", "call_0"), "TWINIDS-DONE"),
     "no_ids": _echo_twice((None, None), "NOIDS-DONE"),
