@@ -72,7 +72,7 @@ class Services:
         self.settings = settings
         self.upstreams = upstreams(settings)
         self.upstream = self.upstreams[DEFAULT]
-        self.http: Backend = part("http") or _http(settings, transport)
+        self.http: Backend = _http(settings, transport, before)
         self.cli: ClaudeCli | None = part("cli") or _cli(settings)
         """None where no upstream is the CLI."""
         self.backend: Backend = Schemes(self.http, {SCHEME: self.cli}) if self.cli else self.http
@@ -328,9 +328,13 @@ class Services:
             await self.rates.aclose()
 
 
-def _http(settings: Settings, transport: "httpx.AsyncBaseTransport | None") -> Backend:
+def _http(
+    settings: Settings, transport: "httpx.AsyncBaseTransport | None", before: Services | None
+) -> Backend:
+    """A transport from outside is one for all settings."""
+    kept = before.http if before and transport else taken_over(before, settings, "http")
     seconds = settings.connect_timeout
-    return build(settings.transport, connect_timeout=seconds, inject=transport)
+    return kept or build(settings.transport, connect_timeout=seconds, inject=transport)
 
 
 def _cli(settings: Settings) -> ClaudeCli | None:

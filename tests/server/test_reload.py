@@ -239,4 +239,6 @@ class TestEmbedded:
         assert after is not before and after.models.big == "new"
         assert after.backend is before.backend and after.metrics is before.metrics
         assert app.state.drain is after.drain
+        app.state.reload(settings(CLAUDE_PROXY_CONNECT_TIMEOUT="3"))
+        assert app.state.services.backend is before.backend
         await app.state.aclose()
