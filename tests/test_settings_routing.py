@@ -1,6 +1,7 @@
 """The settings of routing: tables and texts in, rules out, and errors that name the rule."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from claude_proxy.routing import Fallback, Rule
 from claude_proxy.settings import Settings, SettingsError, load_settings
 from claude_proxy.settings.routing import said
 
+ROOT = Path(__file__).parents[1]
 LAB = {"base_url": "http://127.0.0.1:1/v1"}
 KEYED = {**LAB, "api_key": "sk-lab-0123456789"}
 
@@ -217,3 +219,14 @@ def test_client_keys_do_not_replace_the_servers() -> None:
     environ = {"OPENAI_API_KEY": "sk-x-0123456789", "CLAUDE_PROXY_CLIENT_KEYS": "a:b0123456789"}
     with pytest.raises(SettingsError, match="CLAUDE_PROXY_AUTH_KEY"):
         load_settings(environ=environ, trusted_folder=False)
+
+
+BLOCKS = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/routing.md").read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("text", [BLOCKS[0], BLOCKS[2]])
+def test_the_page_can_be_copied(tmp_path: Path, text: str) -> None:
+    (tmp_path / "claude-proxy.toml").write_text(text)
+    settings = load_settings(environ={}, cwd=tmp_path)
+    assert settings.warnings == ()
+    assert settings.subagents and settings.upstreams
