@@ -13,6 +13,9 @@ from claude_proxy.types import Json
 
 CALL, LIST = "tools/call", "tools/list"
 _NO_OUTPUT = {"type": "text", "text": "(no output)"}
+_LONGEST, _LONGEST_ERROR = 30_000, 4_000
+"""Characters of all results together, and of a failed one. Of longer ones the CLI keeps the most
+in a file, or cuts the middle out, but not of those in a history."""
 _METHOD_NOT_FOUND = -32601
 
 
@@ -115,7 +118,8 @@ def results_of(last: Json) -> dict[str, Json] | None:
                 return None
             id = next(reversed(results))
             results[id] = {**results[id], "content": [*results[id]["content"], more]}
-    return results or None
+    longest = sum(map(_size, results.values()))
+    return results if results and longest <= _LONGEST else None
 
 
 def _result(block: Json) -> Json | None:
@@ -123,7 +127,14 @@ def _result(block: Json) -> Json | None:
     told = [content for content in found if content is not None]
     if len(told) < len(found):
         return None
-    return {"content": told, "isError": True} if block.get("is_error") else {"content": told}
+    result: Json = {"content": told}
+    if not block.get("is_error"):
+        return result
+    return {**result, "isError": True} if _size(result) <= _LONGEST_ERROR else None
+
+
+def _size(result: Json) -> int:
+    return sum(len(content.get("text", "")) for content in result["content"])
 
 
 def _content(block: Json) -> Json | None:

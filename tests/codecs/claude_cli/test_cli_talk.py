@@ -132,3 +132,6 @@ def test_what_mcp_has_no_form_for_needs_a_new_process() -> None:
     assert results(result("a", [url])) is None
     assert results(result("a", "ok"), url) is None
     assert results(text("no result at all")) is None
+    assert results(result("a", "x" * 5000, is_error=True)) is None
+    assert results(result("a", "x" * 5000)) is not None
+    assert results(result("a", "x" * 20_000), result("b", "x" * 20_000)) is None
