@@ -10,7 +10,7 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakSet
 
@@ -20,6 +20,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from claude_proxy.backends import Backend, WireRequest, WireResponse
+from claude_proxy.backends.exchange import Exchange, Reply
 from claude_proxy.backends.inflate import readable
 from claude_proxy.backends.unreachable import (
     LINGER_SECONDS,
@@ -63,14 +64,22 @@ _WHY = (
 )
 
 
+class _Target(NamedTuple):
+    """What is known of a URL before its first request."""
+
+    url: URL
+    proxy: str | None
+    exchange: Exchange
+
+
 class AiohttpBackend:
     def __init__(self, *, connect_timeout: float) -> None:
         self._timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=connect_timeout, sock_read=None
         )
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._sessions: dict[bool, tuple[aiohttp.ClientSession, _Connector]] = {}
         self.attempts = self.reconnects = 0
-        self._urls: dict[str, tuple[URL, str | None]] = {}
+        self._targets: dict[str, _Target] = {}
 
     async def send(self, request: WireRequest, /) -> WireResponse:
         """See `Backend`. Reconnects once when a reused connection dies before any answer:
@@ -93,43 +102,57 @@ class AiohttpBackend:
             raise unreachable(request.url, error, _WHY) from error
 
     async def _send(self, request: WireRequest, *, fresh: bool = False) -> WireResponse:
-        url, proxy = self._target(request.url)
+        target = self._target(request.url)
+        if not fresh and target.proxy is None and _plain(request):
+            connector = self._open(fresh)[1]
+            reply = await target.exchange.post(connector, request.headers, request.body)
+            return readable(_AiohttpResponse(reply))
         body: bytes | None = request.body or None
-        response = await self._open(fresh).request(
+        response = await self._open(fresh)[0].request(
             request.method,
-            url,
+            target.url,
             data=request.parts or (io.BytesIO(body) if body and len(body) > _ONE_WRITE else body),
             headers=request.headers,
             allow_redirects=False,
-            proxy=proxy,
+            proxy=target.proxy,
         )
         return readable(_AiohttpResponse(response))
 
-    def _target(self, url: str) -> tuple[URL, str | None]:
+    def _target(self, url: str) -> _Target:
         """The parsed URL and the proxy of the environment for it; there are few, so they stay."""
-        if url not in self._urls:
-            if len(self._urls) >= _MAX_URLS:
-                self._urls.clear()
+        target = self._targets.get(url)
+        if target is None:
+            if len(self._targets) >= _MAX_URLS:
+                self._targets.clear()
             parsed = URL(url, encoded=True)
-            self._urls[url] = parsed, _proxy_for(parsed)
-        return self._urls[url]
+            target = _Target(parsed, _proxy_for(parsed), Exchange(parsed, self._timeout))
+            self._targets[url] = target
+        return target
 
-    def _open(self, fresh: bool) -> aiohttp.ClientSession:
-        """The session whose connections are kept, or the one that makes a new one each time."""
-        if fresh not in self._sessions:
+    def _open(self, fresh: bool) -> tuple[aiohttp.ClientSession, "_Connector"]:
+        """The session and pool that keep connections, or those that make a new one each time."""
+        opened = self._sessions.get(fresh)
+        if opened is None:
             kept = {"force_close": True} if fresh else {"keepalive_timeout": 15}
-            self._sessions[fresh] = aiohttp.ClientSession(
-                connector=_Connector(limit=0, **kept),
+            connector = _Connector(limit=0, **kept)
+            session = aiohttp.ClientSession(
+                connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 auto_decompress=False,
             )
-        return self._sessions[fresh]
+            opened = self._sessions[fresh] = session, connector
+        return opened
 
     async def aclose(self) -> None:
         sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
+        self._targets.clear()
+        for session, _ in sessions.values():
             await session.close()
+
+
+def _plain(request: WireRequest) -> bool:
+    return request.method == "POST" and 0 < len(request.body) <= _ONE_WRITE and not request.parts
 
 
 def _proxy_for(url: URL) -> str | None:
@@ -193,7 +216,7 @@ class _Protocol(ResponseHandler):
 
 
 class _AiohttpResponse:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse | Reply) -> None:
         self._response = response
         self._content = response.content
         self.status = response.status
