@@ -148,6 +148,7 @@ class TestProcess:
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(tmp_path)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Ignored under nohup, and inherited.
             environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
             program = [sys.executable, "-m", "claude_proxy", "--port", str(port)]
             os.execve(sys.executable, program, environ)  # noqa: S606
