@@ -119,6 +119,7 @@ def test_the_message_starts_when_the_client_cannot_wait() -> None:
     rest = reading.feed(printed([*said(text("Hi")), result("Hi")]))
     assert rest[0]["type"] == "content_block_start"
     assert (reading.finished, reading.done) == (True, True)
+    assert reading.faults == {}
     assert reading.feed(b"more\n") == reading.close() == reading.open() == []
 
 

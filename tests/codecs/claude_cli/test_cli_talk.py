@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from claude_proxy.codecs.claude_cli import encode_request
-from claude_proxy.codecs.claude_cli.mcp import called, initialize, reply, results_of
+from claude_proxy.codecs.claude_cli.mcp import called, initialize, lists, reply, results_of
 from claude_proxy.codecs.claude_cli.talk import Asked, fingerprint
 from claude_proxy.types import Json
 from tests.codecs.claude_cli.plays import CLI, call, text
@@ -83,6 +83,7 @@ def test_the_server_of_the_tools_answers() -> None:
     assert told["protocolVersion"] == "2025-11-25"
     assert told["capabilities"] == {"tools": {}}
     assert answer(asks("tools/list"))["result"] == {"tools": [TOOL]}
+    assert lists(asks("tools/list")) and not lists(asks("ping"))
     assert answer(asks("ping"))["result"] == {}
     assert answer(asks("notifications/initialized"))["result"] == {}
     assert answer(asks("resources/list"))["error"]["code"] == -32601
