@@ -67,6 +67,11 @@ def _wish(settings: "Settings", known: frozenset[str], options: dict[str, Any]) 
     name = options["upstream"]
     if name != DEFAULT and name not in settings.upstreams:
         raise SettingsError(f"--upstream: there is no [upstreams.{name}].")
+    if (settings if name == DEFAULT else settings.upstreams[name]).dialect == "claude-cli":
+        raise SettingsError(
+            "The doctor examines servers, and this upstream is the Claude Code CLI: see /health "
+            "and /test-connection of a running proxy."
+        )
     return Wish(
         settings=settings,
         models=wanted_models(settings, options["tiers"], options["named"], name),
