@@ -1,5 +1,7 @@
 """Definitions of Claude Code's agents on disk, read again when they change."""
 
+import errno
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -66,12 +68,24 @@ def _read(paths: Iterable[Path]) -> Iterator[Definition]:
     known: set[str] = set()
     for path in paths:
         try:
-            with path.open("rb") as file:
-                text = file.read(_MOST_BYTES).decode("utf-8-sig")
+            text = _text(path)
         except (OSError, UnicodeError) as error:
-            log.warning("agent_unreadable", file=str(path), error=type(error).__name__)
+            why = getattr(error, "strerror", None) or type(error).__name__
+            log.warning("agent_unreadable", file=str(path), error=why)
             continue
         found = read_definition(text, path.stem)
         if found is not None and found.name not in known:
             known.add(found.name)
             yield found
+
+
+def _text(path: Path) -> str:
+    """Raises `OSError` for what is no file, whose reading might never end, and for one of which
+    only a part would be read: a part of a definition begins nobody's prompt."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Not a file")
+    if status.st_size > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"Larger than {_MOST_BYTES} bytes")
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES).decode("utf-8-sig")

@@ -1,6 +1,9 @@
 """What is kept of agents' calls and runs, and read of their files: bounded, and for a time."""
 
+import os
 from pathlib import Path
+
+from structlog.testing import capture_logs
 
 from claude_proxy.routing import NOBODY, Agent
 from claude_proxy.server import agent_runs
@@ -100,5 +103,14 @@ def test_what_cannot_be_read_is_left_out(tmp_path, monkeypatch) -> None:
     (tmp_path / "agents" / "bad.md").write_bytes(b"\xff\xfe\xff")
     (tmp_path / "agents" / "folder.md").mkdir()
     (tmp_path / "agents" / "lost.md").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "agents" / "endless.md").symlink_to("/dev/zero")
+    # Whoever opens it waits for somebody who writes into it.
+    os.mkfifo(tmp_path / "agents" / "pipe.md")
+    write(tmp_path / "agents", "huge.md", "A huge agent. " * 20_000)
     files = AgentFiles([str(tmp_path / "agents"), str(tmp_path / "none")])
-    assert find(files, "A good agent.") == "good"
+    with capture_logs() as logs:
+        assert find(files, "A good agent.") == "good"
+    told = {Path(each["file"]).name: each["error"] for each in logs}
+    assert told.keys() == {"bad.md", "folder.md", "lost.md", "endless.md", "pipe.md", "huge.md"}
+    assert told["pipe.md"] == "Not a file" and told["huge.md"] == "Larger than 262144 bytes"
+    assert find(files, "A huge agent. " * 30_000) == ""
