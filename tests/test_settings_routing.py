@@ -128,6 +128,10 @@ WRONG_ROUTES = [
     ("an odd name", [{"name": "a\nb", "images": True, "model": "x"}], "route 1: name must be"),
     ("no upstream", [{"images": True, "upstream": "lab"}],
      "route 1: there is no [upstreams.lab]"),
+    ("an upstream alone that is not there", [{"images": True, "model": "@lab"}],
+     "route 1: there is no [upstreams.lab]"),
+    ("nor among the fallbacks", [{"images": True, "model": "x", "fallbacks": ["@lab"]}],
+     "route 1: there is no [upstreams.lab]"),
     ("no key", [{"key": "alice", "model": "x"}],
      "route 1: CLAUDE_PROXY_CLIENT_KEYS has no key 'alice'"),
     ("not a table", ["x"], "route 1 must be a table"),
@@ -157,11 +161,55 @@ def test_two_upstreams_in_one_rule() -> None:
 def test_an_at_that_no_upstream_follows_is_part_of_the_name() -> None:
     settings = load(CLAUDE_PROXY_MODELS="a:claude@2025", **routes(lab=LAB))
     assert settings.router().by_name("a")[:2] == ("default", "claude@2025")
+    assert settings.warnings == ()
+
+
+def test_a_name_that_may_have_been_meant_for_an_upstream_is_told() -> None:
+    settings = load(CLAUDE_PROXY_FALLBACKS="y@bal", CLAUDE_PROXY_MODELS="a:x@lab", **routes(b=LAB))
+    assert settings.warnings == (
+        "CLAUDE_PROXY_MODELS: x@lab is the whole name of a model, for there is no [upstreams.lab].",
+        "CLAUDE_PROXY_FALLBACKS: y@bal is the whole name of a model, for there is no "
+        "[upstreams.bal].",
+    )
+    (told,) = load(CLAUDE_PROXY_BIG_MODEL="x@lap", **routes(lab=LAB)).warnings
+    assert told.endswith("[upstreams.lap] (did you mean lab?).")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CLAUDE_PROXY_BIG_MODEL", "CLAUDE_PROXY_VISION_MODEL", "CLAUDE_PROXY_FALLBACKS"],
+)
+def test_an_upstream_alone_has_to_be_there(name: str) -> None:
+    assert load(**{name: "@lab"}, **routes(lab=LAB)).warnings == ()
+    with pytest.raises(SettingsError, match=rf"{name}: there is no \[upstreams\.lab\]"):
+        load(**{name: "@lab"})
+    # Some models of others are named so.
+    assert load(**{name: "@cf/meta/llama"}).warnings == ()
+
+
+def test_an_agent_without_a_name_would_be_everybody() -> None:
+    with pytest.raises(SettingsError, match="CLAUDE_PROXY_SUBAGENTS.*names must not be empty"):
+        load(CLAUDE_PROXY_SUBAGENTS='{"": "x"}')
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [({"base_url": "http://x/v1", "api_kye": "sk-secret"}, "lab.api_kye"),
+     ({"api_key": "sk-secret"}, "lab.base_url"),
+     ({"base_url": "http://x/v1", "mode": "sk-secret"}, "lab.mode"),
+     ("sk-secret", "lab")],
+)  # fmt: skip
+def test_a_wrong_table_of_an_upstream_is_named(table: Any, where: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(CLAUDE_PROXY_UPSTREAMS=json.dumps({"lab": table}))
+    assert f", at '{where}'): must be tables with" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 LEADING = [
     ("CLAUDE_PROXY_SUBAGENTS", "a:m@lab"),
     ("CLAUDE_PROXY_MODELS", "a:m@lab"),
+    ("CLAUDE_PROXY_MODEL_ALIASES", "a:m@lab"),
     ("CLAUDE_PROXY_BIG_MODEL", "m@lab"),
     ("CLAUDE_PROXY_VISION_MODEL", "m@lab"),
     ("CLAUDE_PROXY_FALLBACKS", "m@lab"),

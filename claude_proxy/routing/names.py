@@ -56,7 +56,8 @@ class Fallback:
 class ModelMap:
     """Names of upstream models: three tiers, then (glob, model) pairs in the user's order.
 
-    Each may end with `@` and the name of an upstream; without one it is the default one's.
+    Each may end with `@` and the name of an upstream; without one it is the default one's. `@` and
+    the name alone: the model that was asked for, there.
     """
 
     big: str
@@ -84,6 +85,11 @@ class ModelMap:
         model, at, name = target.rpartition("@")
         return (name, model.strip()) if at and name in self.upstreams else (DEFAULT, target)
 
+    def served(self, target: str, name: str) -> tuple[str, str]:
+        """The same for a model that was asked for by this name, which `@UPSTREAM` alone keeps."""
+        upstream, model = self.place(target)
+        return upstream, model or name
+
     def fallback(self, entry: str) -> Fallback:
         """`MODEL`, `MODEL@UPSTREAM`, or `@UPSTREAM` for the same model there."""
         upstream, model = self.place(entry)
@@ -92,7 +98,7 @@ class ModelMap:
     def configured(self, name: str) -> str | None:
         """The target by which the user named this upstream model, with or without its upstream."""
         targets = (self.big, self.middle, self.small, *(model for _, model in self.globs))
-        if name in targets:
+        if name in targets and self.place(name)[1]:
             return name
         return next((target for target in targets if self.place(target)[1] == name), None)
 
@@ -128,10 +134,10 @@ def _mapped(name: str, models: ModelMap) -> Named | None:
     lower = name.lower()
     for given, model in models.globs:
         if given.lower() == lower:
-            return *models.place(model), f'model "{given}" to {model}'
+            return *models.served(model, name), f'model "{given}" to {model}'
     for glob, model in models.globs:
         if fnmatchcase(lower, glob.lower()):
-            return *models.place(model), f'glob "{glob}" to {model}'
+            return *models.served(model, name), f'glob "{glob}" to {model}'
     return None
 
 
@@ -144,7 +150,8 @@ def _configured(name: str, models: ModelMap) -> Named | None:
 def _tiered(name: str, models: ModelMap) -> Named | None:
     lower = name.lower()
     if lower in TIERS:
-        return *models.place(models.tier(TIERS[lower])), f"{lower} to {TIERS[lower]}"
+        target = models.tier(TIERS[lower])
+        return *models.served(target, name), f"{lower} to {TIERS[lower]}"
     found = _CLAUDE.match(lower)
     if found is None:
         return None
@@ -153,7 +160,7 @@ def _tiered(name: str, models: ModelMap) -> Named | None:
     tier = TIERS[word] if word else "BIG"
     if tier in models.unset:
         return DEFAULT, name, "unchanged"
-    return *models.place(models.tier(tier)), f"{word or 'claude'} to {tier}"
+    return *models.served(models.tier(tier), name), f"{word or 'claude'} to {tier}"
 
 
 def _aliased(name: str, models: ModelMap) -> Named | None:
@@ -161,7 +168,8 @@ def _aliased(name: str, models: ModelMap) -> Named | None:
     for glob, meant in models.aliases:
         if fnmatchcase(bare, glob.lower()):
             model = models.tier(TIERS[meant.lower()]) if meant.lower() in TIERS else meant
-            return *models.place(model), f'alias "{glob}" to {TIERS.get(meant.lower(), meant)}'
+            reason = f'alias "{glob}" to {TIERS.get(meant.lower(), meant)}'
+            return *models.served(model, name), reason
     return None
 
 

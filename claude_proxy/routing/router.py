@@ -93,7 +93,7 @@ class Router:
         """The same for a request with images that the model of `before` cannot see."""
         if self.vision is None:
             return before
-        upstream, model = self.models.place(self.vision)
+        upstream, model = self.models.served(self.vision, before.model)
         return before._replace(
             upstream=upstream,
             model=model,
@@ -105,7 +105,7 @@ class Router:
             upstream, model, reason, _ = self.by_name(peek.model)
             reason = f"route {rule.name}: {reason}"
         else:
-            upstream, model = self.models.place(rule.model)
+            upstream, model = self._served(rule.model, peek)
             reason = f"route {rule.name}"
         return Choice(rule.upstream or upstream, model, reason, self._fallbacks(rule))
 
@@ -122,8 +122,12 @@ class Router:
         target = self.subagents.get(agent.name)
         if target is None:
             return None
+        return Choice(*self._served(target, peek), _told(agent))
+
+    def _served(self, target: str, peek: Peek) -> tuple[str, str]:
+        """`@UPSTREAM` alone: the model that the name means, there."""
         upstream, model = self.models.place(target)
-        return Choice(upstream, model or self.by_name(peek.model).model, _told(agent))
+        return upstream, model or self.by_name(peek.model).model
 
 
 def _told(agent: Agent) -> str:

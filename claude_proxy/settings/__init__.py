@@ -4,7 +4,7 @@ Order: command option > environment > `.env` > secret files > `claude-proxy.toml
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from claude_proxy.settings.binding import is_loopback
 from claude_proxy.settings.fields import SettingsError, Var
 from claude_proxy.settings.model import Settings, variables
 from claude_proxy.settings.profiles import tables
+from claude_proxy.settings.routing import targets, told_lost
 from claude_proxy.settings.sources import (
     CONFIG_NAME,
     CONFIG_VARIABLE,
@@ -173,7 +174,13 @@ def _lines(
         ours = detail.get("ctx", {}).get("error")
         why = str(ours) if isinstance(ours, ValueError) else f"must be {var.allowed or 'a text'}"
         shown = "" if var.private else f", not {_short(one.value)}"
-        yield f"{var.name} ({one.source}): {why}{shown}."
+        place = _inside(detail["loc"]) if var.private else ""
+        yield f"{var.name} ({one.source}{place}): {why}{shown}."
+
+
+def _inside(place: Sequence[object]) -> str:
+    """Where in a table it is wrong: by keys alone, which are no secrets."""
+    return f", at {_short('.'.join(map(str, place[1:])))}" if len(place) > 1 else ""
 
 
 def _short(value: object) -> str:
@@ -195,6 +202,9 @@ def _ineffective(settings: Settings) -> Iterator[str]:
         )
     if settings.mode == "passthrough" and settings.upstream_key is not None:
         yield f"{settings.backing.key} is ignored: CLAUDE_PROXY_MODE is passthrough."
+    router = settings.router()
+    wanted = {**targets(router), "CLAUDE_PROXY_FALLBACKS": settings.fallbacks}
+    yield from dict.fromkeys(told_lost(wanted, router.models.upstreams))
     yield from _of_other_backings(settings)
 
 

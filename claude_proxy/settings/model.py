@@ -30,7 +30,7 @@ from claude_proxy.settings.fields import (
     Var,
 )
 from claude_proxy.settings.profiles import finder
-from claude_proxy.settings.routing import check_router
+from claude_proxy.settings.routing import check_alone, check_router
 from claude_proxy.settings.upstreams import check_places
 
 
@@ -331,7 +331,9 @@ class Settings(UpstreamSettings):
 
     def fallback_list(self) -> tuple[Fallback, ...]:
         """`fallbacks`, read. Raises `SettingsError` when they do not fit the mode."""
-        found = tuple(map(self.model_map().fallback, self.fallbacks))
+        models = self.model_map()
+        check_alone("CLAUDE_PROXY_FALLBACKS", self.fallbacks, models.upstreams)
+        found = tuple(map(models.fallback, self.fallbacks))
         places = {"CLAUDE_PROXY_FALLBACKS": [each.upstream for each in found]}
         check_places(places, self.upstreams, fixed=self.fixed)
         return found

@@ -1,17 +1,17 @@
 """The settings of routing: rules, subagents, eyes, and the names of clients' keys."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 
 from claude_proxy.codecs.jsonio import loads
-from claude_proxy.routing import DEFAULT, SIDE_CALLS, Router, Rule, conditions
+from claude_proxy.routing import DEFAULT, SIDE_CALLS, TIERS, Router, Rule, conditions
 from claude_proxy.settings import parse
 from claude_proxy.settings.fields import Key, Names, SettingsError, Text, Var
 from claude_proxy.settings.profiles import likely
-from claude_proxy.settings.upstreams import NamedUpstream, check_places
+from claude_proxy.settings.upstreams import NamedUpstream, check_places, lost
 
 _MOST_RULES = 200
 _LONGEST_NAME = 64
@@ -159,25 +159,64 @@ def check_router(
 ) -> None:
     """Raises `SettingsError` where something leads nowhere, or names an unknown key."""
     place = router.models.place
-    models = router.models
-    places = {
-        "CLAUDE_PROXY_BIG_MODEL": [place(models.big)[0]],
-        "CLAUDE_PROXY_MIDDLE_MODEL": [place(models.middle)[0]],
-        "CLAUDE_PROXY_SMALL_MODEL": [place(models.small)[0]],
-        "CLAUDE_PROXY_MODELS": [place(model)[0] for _, model in models.globs],
-        "CLAUDE_PROXY_SUBAGENTS": [place(model)[0] for model in router.subagents.values()],
-        "CLAUDE_PROXY_VISION_MODEL": [place(router.vision)[0]] if router.vision else [],
-    }
+    wanted = targets(router)
+    for label, named in wanted.items():
+        check_alone(label, named, router.models.upstreams)
+    places = {label: [place(target)[0] for target in named] for label, named in wanted.items()}
     for number, rule in enumerate(router.rules, 1):
-        named = [place(entry)[0] for entry in (rule.model or "", *(rule.fallbacks or ()))]
-        label = f"CLAUDE_PROXY_ROUTES: route {_called(rule.name, number)}"
-        places[label] = [*named, *([rule.upstream] if rule.upstream else [])]
+        label = _label(rule, number)
+        places[label] += [rule.upstream] if rule.upstream else []
         for key in rule.key or ():
             if key not in keys:
                 raise SettingsError(f"{label}: CLAUDE_PROXY_CLIENT_KEYS has no key {key!r}.")
         if rule.upstream and rule.model and place(rule.model)[0] not in (DEFAULT, rule.upstream):
             raise SettingsError(f"{label}: model and upstream name two different upstreams.")
     check_places(places, upstreams, fixed=fixed)
+
+
+def targets(router: Router) -> dict[str, list[str]]:
+    """A setting's name, for people → what it names as `MODEL`, `MODEL@UPSTREAM` or `@UPSTREAM`."""
+    models = router.models
+    found = {
+        "CLAUDE_PROXY_BIG_MODEL": [models.big],
+        # Without one of its own it is the big one's.
+        "CLAUDE_PROXY_MIDDLE_MODEL": [models.middle] if models.middle != models.big else [],
+        "CLAUDE_PROXY_SMALL_MODEL": [models.small],
+        "CLAUDE_PROXY_MODELS": [model for _, model in models.globs],
+        "CLAUDE_PROXY_MODEL_ALIASES": [
+            meant for _, meant in models.aliases if meant.lower() not in TIERS
+        ],
+        "CLAUDE_PROXY_SUBAGENTS": list(router.subagents.values()),
+        "CLAUDE_PROXY_VISION_MODEL": [router.vision] if router.vision else [],
+    }
+    for number, rule in enumerate(router.rules, 1):
+        found[_label(rule, number)] = [
+            *([rule.model] if rule.model else []),
+            *(rule.fallbacks or ()),
+        ]
+    return found
+
+
+def check_alone(label: str, named: Sequence[str], known: Collection[str]) -> None:
+    """Raises `SettingsError` for `@NAME` of no upstream, which is no model's name either."""
+    for target in named:
+        if target.startswith("@") and (name := lost(target, known)):
+            raise SettingsError(f"{label}: there is no [upstreams.{name}].")
+
+
+def told_lost(wanted: Mapping[str, Sequence[str]], known: Collection[str]) -> Iterator[str]:
+    """Warnings about targets that may have been meant for an upstream that is not there."""
+    for label, named in wanted.items():
+        for target in named:
+            if name := lost(target, known):
+                yield (
+                    f"{label}: {target} is the whole name of a model, for there is no "
+                    f"[upstreams.{name}]{likely(name, known)}."
+                )
+
+
+def _label(rule: Rule, number: int) -> str:
+    return f"CLAUDE_PROXY_ROUTES: route {_called(rule.name, number)}"
 
 
 def said(rule: Rule) -> dict[str, Any]:
@@ -211,6 +250,13 @@ def _key_names(given: dict[str, Key]) -> dict[str, Key]:
     return given
 
 
+def _agents(given: dict[str, str]) -> dict[str, str]:
+    # Nobody's name is empty, and whoever is unknown has none.
+    if not all(name.strip() for name in given):
+        raise ValueError("names must not be empty")
+    return given
+
+
 Rules = Annotated[
     tuple[InstanceOf[Rule], ...],
     BeforeValidator(rules),
@@ -225,6 +271,7 @@ Rules = Annotated[
 Subagents = Annotated[
     dict[str, Text],
     BeforeValidator(parse.mapping),
+    AfterValidator(_agents),
     Var(
         "CLAUDE_PROXY_SUBAGENTS",
         "Models of Claude Code's agents: `agent:model,agent:model@upstream` or a JSON object; in "

@@ -1,7 +1,7 @@
 """More upstreams than one: the tables `[upstreams.NAME]`, and what may stand in for a model."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -92,6 +92,16 @@ def names(given: Mapping[str, NamedUpstream]) -> Mapping[str, NamedUpstream]:
                 f'"{DEFAULT}"'
             )
     return given
+
+
+def lost(target: str, known: Container[str]) -> str:
+    """The name behind the `@` of a target that looks like an upstream's, and is none's; else "".
+
+    Versions of models (`claude-sonnet-4@20250514`) begin with a digit.
+    """
+    _, at, name = target.rpartition("@")
+    named = at and _NAME.fullmatch(name) and not name[0].isdigit()
+    return name if named and name not in known else ""
 
 
 def check_places(

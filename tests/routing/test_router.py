@@ -127,6 +127,7 @@ def test_of_a_bare_name_only_rules_about_names_hold() -> None:
 RULES = (
     Rule(name="titles", side_call=("title",), model="tiny@lab"),
     Rule(name="reviews", agent=("code-*",), upstream="lab", fallbacks=("@default", "m@eyes")),
+    Rule(name="thinks", thinking=True, requested=("sonnet",), model="@lab"),
     Rule(name="3", requested=("gpt-*",), model="gpt", upstream="lab", fallbacks=()),
 )
 ROUTER = Router(MODELS, RULES, {"planner": "o3", "writer": "qwen@lab", "here": "@lab"}, "v@eyes")
@@ -173,6 +174,12 @@ CHOICES: list[tuple[str, Peek, Known, Choice]] = [
         Choice("lab", "small-1", "agent here by its definition"),
     ),
     (
+        "a rule's upstream alone",
+        peek({"model": "sonnet", "thinking": {"type": "adaptive"}}),
+        Known(),
+        Choice("lab", "middle-1", "route thinks"),
+    ),
+    (
         "an agent that has no model of its own",
         peek({"model": "haiku"}),
         Known(Agent("stranger", "its definition")),
@@ -205,6 +212,7 @@ def test_rules_are_looked_at_up_to_the_first_that_fits() -> None:
     assert [(each.rule.name, each.missed) for each in looked] == [
         ("titles", "side_call"),
         ("reviews", "agent"),
+        ("thinks", "requested"),
         ("3", None),
     ]
     assert len(ROUTER.looked(peek(captured("title_haikuenv")), Known())) == 1
@@ -240,6 +248,22 @@ ELSEWHERE = ModelMap(
     (("claude-*-4", "four@eyes"), ("exact", "five")),
     upstreams=PLACES,
 )
+SAME = ModelMap("@lab", "middle-1", "@eyes", (("q*", "@lab"), ("x", "y")), upstreams=PLACES)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("claude-opus-5", ("lab", "claude-opus-5", "opus to BIG")),
+     ("haiku", ("eyes", "haiku", "haiku to SMALL")),
+     ("Qwen3", ("lab", "Qwen3", 'glob "q*" to @lab')),
+     ("@lab", ("default", "@lab", "unchanged"))],
+)  # fmt: skip
+def test_an_upstream_alone_keeps_the_name(name: str, found: tuple[str, str, str]) -> None:
+    assert Router(SAME).by_name(name) == Choice(*found)
+    seen = Router(SAME, vision="@eyes").seeing(Choice("lab", "seer", "unchanged"))
+    assert (seen.upstream, seen.model) == ("eyes", "seer")
+
+
 NAMES = [
     ("claude-opus-5", ("lab", "big", "opus to BIG")),
     ("claude-opus-4", ("eyes", "four", 'glob "claude-*-4" to four@eyes')),
@@ -265,7 +289,18 @@ def test_names_for_a_list_of_models() -> None:
 
 
 def test_every_target_is_told() -> None:
-    found = ["big-1", "middle-1", "small-1", "tiny@lab", "gpt", "o3", "qwen@lab", "@lab", "v@eyes"]
+    found = [
+        "big-1",
+        "middle-1",
+        "small-1",
+        "tiny@lab",
+        "@lab",
+        "gpt",
+        "o3",
+        "qwen@lab",
+        "@lab",
+        "v@eyes",
+    ]
     assert list(ROUTER.targets()) == found
 
 
