@@ -152,6 +152,12 @@ def once(words):
     sys.exit(0)
 
 
+def slow_end(words):
+    message(text(words))
+    time.sleep(0.2)
+    result(words)
+
+
 def no_login(_):
     failed = {"type": "assistant", "error": "authentication_failed", "message": {"content": []}}
     say({**failed, "parent_tool_use_id": None})
@@ -201,7 +207,7 @@ PLAYS = {
     play.__name__: play
     for play in (
         *(world, hang, stubborn, family, crash, flood, garbage, huge, early, mute, once),
-        *(no_login, overloaded, tools, searches, limit, structured),
+        *(no_login, overloaded, tools, searches, limit, structured, slow_end),
     )
 }
 

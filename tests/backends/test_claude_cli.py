@@ -207,6 +207,18 @@ def test_the_next_turn_needs_no_new_process(tmp_path: Path) -> None:
     run(play)
 
 
+def test_a_quick_client_finds_its_process(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with stage(tmp_path) as on:
+            said: list[str] = ["[[slow_end]]"]
+            for _ in range(3):
+                message = await on.ask(*said)
+                said += [message["content"][0]["text"], "[[slow_end]]"]
+            assert len(on.runs) == 1
+
+    run(play)
+
+
 @pytest.mark.parametrize(
     "other",
     [

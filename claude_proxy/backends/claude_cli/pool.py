@@ -50,6 +50,8 @@ class Pool:
         self._live: set[Process] = set()
         self._idle: dict[Session, TimerHandle] = {}
         """In the order in which they became idle."""
+        self._settling: dict[Session, asyncio.Task[None]] = {}
+        """Those whose answer is out, but that have not ended their turn yet."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._folder: Path | None = None
         self.started = 0
@@ -69,6 +71,9 @@ class Pool:
         """A process that answers the document's last line. Raises `ClaudeProxyError` 429 when
         there is no room for one, and `UpstreamError`."""
         asked = Asked.of(document)
+        # A quick client is here before the CLI has said that its last turn is over.
+        if near := [task for one, task in self._settling.items() if one.key == asked.start]:
+            await asyncio.wait(near)
         session = self._find(asked, document["last"])
         if session is None:
             session = await self._start(document, asked)
@@ -82,7 +87,8 @@ class Pool:
     def release(self, session: Session) -> None:
         """After an answer, or where nobody wants the rest of it."""
         if session.over:
-            self._run(self._settle(session))
+            task = self._settling[session] = self._run(self._settle(session))
+            task.add_done_callback(lambda _: self._settling.pop(session, None))
         else:
             self.drop(session)
 
@@ -203,7 +209,8 @@ class Pool:
             self._folder = Path(mkdtemp(prefix="claude-proxy-"))
         return str(self._folder)
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -28,7 +28,8 @@ class Session:
     def __init__(self, process: Process, start: Json, key: str) -> None:
         self.process = process
         self._start = start
-        self._key = key
+        self.key = key
+        """That of `Asked.start`."""
         self._talk: list[str] = []
         """Fingerprints of what it remembers."""
         self._turn = self._new_turn()
@@ -46,7 +47,7 @@ class Session:
 
     def fits(self, asked: Asked, last: Json) -> bool:
         """Whether it can answer a request that ends with the line `last`."""
-        if asked != (self._key, tuple(self._talk)) or self.process.code is not None:
+        if asked != (self.key, tuple(self._talk)) or self.process.code is not None:
             return False
         results = mcp.results_of(last)
         if not self._turn.waits:
