@@ -27,6 +27,9 @@ ErrorCode = Literal[
 ]
 """As the SDK of Anthropic names them (`WebSearchToolResultErrorCode`)."""
 
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+"""Some upstreams refuse a request with U+0000, and nobody can see any of them."""
+
 NOTHING = "The search found no pages."
 
 
@@ -71,7 +74,7 @@ def hit(url: object, title: object, text: object = "", age: object = "") -> Hit 
 
 def _text(value: object, most: int) -> str:
     """In one line: its parts stand in lines of their own in what the model reads."""
-    return " ".join(value.split())[:most] if isinstance(value, str) else ""
+    return " ".join(value.translate(_CONTROLS).split())[:most] if isinstance(value, str) else ""
 
 
 def _is_web(url: str) -> bool:
@@ -79,7 +82,9 @@ def _is_web(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url
+    # Browsers read a backslash as a slash: the host would be another one for them.
+    plain = url.isprintable() and not set(url) & set(" \\")
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 
 
 def pack(text: str) -> str:

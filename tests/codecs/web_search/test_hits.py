@@ -80,6 +80,7 @@ def test_whatever_a_client_made_of_it_is_read_within_bounds(text):
     "url",
     [
         *(None, 7, "", "x", "ftp://a.example/", "javascript:alert(1)", "https://", "https://[a"),
+        *("https://a.example/\u200bx", "https://b.example\\@a.example/"),
         *("https://a.example/x y\tz", "https://a.example/" + "x" * MOST_URL),
     ],
 )
@@ -88,7 +89,7 @@ def test_what_is_no_address_of_the_web_is_no_hit(url):
 
 
 def test_a_hit_is_kept_within_bounds_and_in_one_line():
-    found = hit("https://a.example/", "T\n" + "t" * 900, "a\n\nb " + "x" * 9_000, 3)
+    found = hit("https://a.example/", "T\n" + "t" * 900, "a\n\0\x1b\nb\x9b" + "x" * 9_000, 3)
     assert found is not None
     assert (len(found.title), len(found.text), found.age) == (300, MOST_TEXT, "")
     assert found.text.startswith("a b x") and "\n" not in found.title

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.jsonio import loads, mended
 from claude_proxy.codecs.web_search.hits import MOST_HITS, ErrorCode, Failure, Found, Hit, Outcome
 from claude_proxy.codecs.web_search.tool import SearchTool
 from claude_proxy.types import Json
@@ -72,7 +72,8 @@ class Service:
             known = self.statuses.get(status) or _STATUSES.get(status)
             return Failure(*(known or _unknown(status)))
         try:
-            answer = loads(body)
+            # Half an emoji in one page's text is no reason to have none of them.
+            answer = loads(mended(body))
         except ValueError:
             return UNREADABLE
         return self.read(answer) if isinstance(answer, dict) else UNREADABLE
@@ -132,6 +133,6 @@ def _is_of(url: str, domain: str) -> bool:
     """Whether a page is of a domain, or of one below it; a path is what its own begins with."""
     parts = urlsplit(url)
     host, _, path = domain.partition("/")
-    own = (parts.hostname or "").lower()
+    own = (parts.hostname or "").lower().rstrip(".")
     under = f"{parts.path}/".lower().startswith(f"/{path}/") if path else True
     return under and (own == host or own.endswith(f".{host}"))

@@ -49,7 +49,7 @@ def read(answer: Json) -> Outcome:
     web = answer.get("web")
     if web is None and answer.get("type") == "search":
         return found(())  # Without any page the part is left out.
-    if not isinstance(web, dict):
+    if not isinstance(web, dict) or not isinstance(web.get("results"), list):
         return UNREADABLE
     return found(
         hit(each.get("url"), _plain(each.get("title")), _text(each), _age(each))

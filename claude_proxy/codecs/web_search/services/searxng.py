@@ -9,7 +9,7 @@ Source: https://docs.searxng.org/dev/search_api.html (seen 2026-11).
 from urllib.parse import urlencode
 
 from claude_proxy.codecs.web_search.hits import Failure, Outcome, hit, pages
-from claude_proxy.codecs.web_search.services import Question, Service, found, with_sites
+from claude_proxy.codecs.web_search.services import UNREADABLE, Question, Service, found, with_sites
 from claude_proxy.codecs.web_search.tool import SearchTool
 from claude_proxy.types import Json
 
@@ -29,7 +29,9 @@ def ask(query: str, tool: SearchTool, key: str) -> Question:
 
 
 def read(answer: Json) -> Outcome:
-    results = list(pages(answer.get("results")))
+    if not isinstance(answer.get("results"), list):
+        return UNREADABLE
+    results = list(pages(answer["results"]))
     if not results and answer.get("unresponsive_engines"):
         return _NO_ENGINE
     return found(

@@ -159,7 +159,11 @@ def test_what_is_no_answer_is_a_failure(name, body):
     assert SERVICES[name].outcome(200, body) == UNREADABLE
 
 
-@pytest.mark.parametrize(("name", "body"), [("brave", {"web": 3}), ("tavily", {"results": {}})])
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("brave", {"web": 3}), ("brave", {"web": {"results": None}}), ("tavily", {"results": {}}),
+     ("searxng", {"results": None}), ("searxng", {"error": "x"})],
+)  # fmt: skip
 def test_an_answer_of_another_shape_is_a_failure(name, body):
     assert answered(SERVICES[name], body) == UNREADABLE
 
@@ -210,6 +214,7 @@ def test_only_wanted_pages_are_shown_whatever_the_service_finds():
         "https://b.example/blogs",
         "https://x.example/",
         "https://c.example",
+        "https://c.example.",
     )
     assert wanted(pages(*good, *bad), SOME) == pages(*good)
 
@@ -229,6 +234,11 @@ def test_pages_are_few_and_different():
 
 def test_a_failure_stays_one():
     assert wanted(UNREADABLE, SOME) == UNREADABLE
+
+
+def test_half_an_emoji_is_no_reason_to_have_no_pages():
+    body = b'{"results": [{"url": "https://a.example/", "title": "T\\ud83d"}]}'
+    assert SEARXNG.outcome(200, body) == Found((Hit("https://a.example/", "T\ufffd"),))
 
 
 values = st.recursive(
