@@ -40,11 +40,21 @@ def given() -> Settings | None:
     return _given[0] if _given else None
 
 
+def check_mode(before: Settings, after: Settings) -> None:
+    """Raises `SettingsError` where the server's key has gone, perhaps with a file that is just
+    being replaced: clients' keys, which were this server's, would go to the upstream."""
+    if before.fixed and not after.fixed and after.mode == "auto":
+        raise SettingsError(
+            f"{before.backing.key} is not set any more, and without it each client's key would go "
+            "to the upstream. If that is meant, set CLAUDE_PROXY_MODE=passthrough."
+        )
+
+
 class Reload:
-    """What SIGHUP does. Mutable: it remembers the settings of the start."""
+    """What SIGHUP does. Mutable: it remembers the settings of the start, and the present ones."""
 
     def __init__(self, settings: Settings, read: Read, install: Install) -> None:
-        self._started = settings
+        self._started = self._now = settings
         self._read = read
         self._install = install
 
@@ -53,10 +63,12 @@ class Reload:
         try:
             settings = self._read()
             settings.bind()
+            check_mode(self._now, settings)
             after = settings.model_copy(
                 update={name: getattr(self._started, name) for name in FIXED}
             )
             before = self._install(after)
+            self._now = after
         except SettingsError as error:
             # Its text names variables and sources, and no secret.
             log.error("reload_refused", reason=error.message)

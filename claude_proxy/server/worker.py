@@ -16,7 +16,7 @@ from uvicorn_worker import UvicornWorker
 
 from claude_proxy.server.life import Server
 from claude_proxy.server.metrics_share import share_among_children
-from claude_proxy.server.reload import give
+from claude_proxy.server.reload import check_mode, give
 from claude_proxy.server.runner import (
     raise_file_limit,
     reload_for,
@@ -48,6 +48,8 @@ def _checked_settings() -> Settings:
         if settings.metrics_dir is None:
             share_among_children()
             settings = load_settings()  # It finds the folder in the environment.
+        if _good:
+            check_mode(_good[0], settings)
     except SettingsError as error:
         if not _good:
             raise

@@ -65,6 +65,8 @@ class TestProcess:
             "this is no TOML",
             'big_modle = "x"\nmode = "fixed"\n',
             '[[routes]]\nimages = true\nupstream = "nowhere"\n',
+            # Without a key of the server's it would hand on the clients'.
+            "",
             'openai_api_key = "sk-new-0123456789"\nclient_keys = { a = "b0123456789" }\n',
         ],
     )
@@ -79,6 +81,18 @@ class TestProcess:
             ask(process.url)
         assert models(upstream) == ["one", "two"]
         assert "sk-new" not in process.log()
+
+    def test_clients_keys_are_handed_on_only_by_the_users_own_word(self, upstream, other, tmp_path):
+        write(tmp_path, upstream)
+        with started(None, folder=tmp_path) as process:
+            (tmp_path / "claude-proxy.toml").unlink()
+            reload(process, "reload_refused")
+            assert "set CLAUDE_PROXY_MODE=passthrough" in process.log()
+            assert ask(process.url).status_code == 200 and len(upstream.posts) == 1
+            write(tmp_path, other, mode="passthrough")
+            reload(process)
+            ask(process.url, **{"x-api-key": "sk-own-0123456789"})
+        assert other.last.headers["authorization"] == "Bearer sk-own-0123456789"
 
     def test_a_stream_goes_on_by_its_own_settings(self, upstream, other, tmp_path):
         role, *rest = text_stream("first ", "last")
