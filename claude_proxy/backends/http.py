@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -184,21 +183,20 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         # mypy takes `partial` for invariant.
         self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
-        self._used: WeakSet[asyncio.Protocol] = WeakSet()
 
     async def connect(self, *args: Any, **kwargs: Any) -> Connection:
         while True:
             connection = await super().connect(*args, **kwargs)
             protocol = connection.protocol
-            if protocol is None:
+            if not isinstance(protocol, _Protocol):
                 return connection
-            reused = protocol in self._used
+            reused = protocol.used
             if not (reused and protocol.should_close):
                 break
             # It got an answer that nobody had asked for, and would give it to this request.
             connection.close()
         _reused.set(reused)
-        self._used.add(protocol)
+        protocol.used = True
         return connection
 
 
@@ -207,6 +205,9 @@ class _Protocol(ResponseHandler):
 
     When chunks are framed wrongly aiohttp closes the connection and leaves the reader waiting.
     """
+
+    used = False
+    """Whether its connection has carried a request."""
 
     def connection_lost(self, exc: BaseException | None) -> None:
         body = getattr(self, "_payload", None)  # private, so perhaps not there some day

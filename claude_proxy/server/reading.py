@@ -10,7 +10,6 @@ from claude_proxy.server.watch import ClientGone, Watch
 
 MAX_ANSWER_BYTES = 64 << 20
 MAX_ERROR_BYTES = 1 << 20
-_STREAMS = ("event-stream", "ndjson")
 
 
 async def read_all(body: AsyncIterable[bytes], watch: Watch, limit: int) -> bytes:
@@ -47,7 +46,8 @@ async def in_time(last_words: Awaitable[None], seconds: float) -> None:
 
 
 def is_event_stream(response: WireResponse) -> bool:
-    return any(kind in _kind(response) for kind in _STREAMS)
+    kind = _kind(response)
+    return "event-stream" in kind or "ndjson" in kind
 
 
 def is_json(response: WireResponse) -> bool:
