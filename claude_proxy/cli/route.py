@@ -142,4 +142,6 @@ def _verdict(looked: dict[str, Any]) -> str:
 
 
 def _line(name: str, text: str) -> str:
-    return f"{name:<12}  {text}"
+    """Names come out of a request: none of them makes a line of its own, or colors a terminal."""
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return f"{name:<12}  {shown}"

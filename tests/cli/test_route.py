@@ -112,6 +112,15 @@ def test_for_people_and_without_keys() -> None:
     assert "canary" not in result.output
 
 
+def test_a_name_makes_no_line_of_its_own() -> None:
+    config = Path("claude-proxy.toml")
+    config.write_text(config.read_text().replace('unknown_model = "reject"\n', ""))
+    result = explain({"model": "x\nupstream      lab\x1b[31m", "messages": []})
+    lines = [line for line in result.stdout.splitlines() if line.startswith("upstream ")]
+    assert lines == ["upstream      default"]
+    assert "\x1b" not in result.stdout and "x\\nupstream      lab\\x1b[31m" in result.stdout
+
+
 def test_a_request_that_would_be_refused_is_status_1() -> None:
     result = explain({"model": "nobody-knows-it"})
     assert result.exit_code == 1 and "refused       404 model: nobody-knows-it" in result.stdout
