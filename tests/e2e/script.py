@@ -217,13 +217,37 @@ def _kinds(turn: Turn) -> Say:
     return _verdict(turn, count == len(turn.asked), "KINDS-DONE")
 
 
-def _delegate(name: str, kind: str = "code-reviewer") -> Json:
-    prompt = f"[[sub:review n={name}]] look at it"
+def _nested(turn: Turn) -> Say:
+    """An agent that calls another one."""
+    if turn.step == 0:
+        call = _delegate("outer", "general-purpose", scene="nests")
+        return Say("Delegating.", (("Agent", call),))
+    return _verdict(turn, "REPORT-42" in turn.said, "NESTED-DONE")
+
+
+def _nests(turn: Turn) -> Say:
+    if turn.step == 0:
+        return Say("Delegating.", (("Agent", _delegate("inner")),))
+    return Say("NESTS REPORT-42" if "REPORT-42" in turn.said else f"FAIL {turn.said}")
+
+
+def _background(turn: Turn) -> Say:
+    """The agent works on while its caller's turn ends; what it found comes in a later turn."""
+    if turn.step == 0:
+        call = _delegate("aside", "general-purpose", background=True)
+        return Say("Delegating.", (("Agent", call),))
+    told = any("<task-notification>" in flat(message["content"]) for message in turn.messages)
+    return Say("BACKGROUND-DONE" if told else "BACKGROUND-BEGUN")
+
+
+def _delegate(
+    name: str, kind: str = "code-reviewer", *, scene: str = "review", background: bool = False
+) -> Json:
     return {
         "description": f"Review {name}",
-        "prompt": prompt,
+        "prompt": f"[[sub:{scene} n={name}]] look at it",
         "subagent_type": kind,
-        "run_in_background": False,
+        "run_in_background": background,
     }
 
 
@@ -401,6 +425,7 @@ def _long(_: Turn) -> Say:
 
 SIDE_SCENES: dict[str, Callable[[Turn], Say]] = {
     "review": _review,
+    "nests": _nests,
     "search": _searches,
     "search_in_vain": _searches_in_vain,
 }
@@ -420,6 +445,8 @@ SCENES: dict[str, Callable[[Turn], Say]] = {
     "odd_ids": _echo_twice(("call_abc|def.1:2", "x" * 80), "ODDIDS-DONE"),
     "subagent": _subagent,
     "kinds": _kinds,
+    "nested": _nested,
+    "background": _background,
     "image": _images,
     "read_image": _read_image,
     "read_pdf": _read_pdf,

@@ -83,6 +83,20 @@ def test_a_fork(start: Start, upstream: Upstream, lab: Upstream) -> None:
     assert models(lab) == ["for-forks"] * 2 and models(upstream) == ["large"] * 2
 
 
+def test_an_agent_that_another_agent_began(start: Start, upstream: Upstream, lab: Upstream) -> None:
+    run = start(CLAUDE_PROXY_SUBAGENTS=AGENTS).run("[[scenario:nested]] please")
+    assert run.says("NESTED-DONE"), run
+    assert models(upstream) == ["large", "for-general", "for-general", "large"]
+    assert models(lab) == ["for-reviews"] * 2
+
+
+def test_an_agent_in_the_background(start: Start, upstream: Upstream) -> None:
+    run = start(CLAUDE_PROXY_SUBAGENTS=AGENTS).run("[[scenario:background]] please")
+    assert run.says("BACKGROUND-DONE"), run
+    asked = models(upstream)
+    assert asked.count("for-general") == 2 and asked.count("large") == 3
+
+
 def test_a_marker_line_in_an_agents_file(start: Start, upstream: Upstream, tmp_path: Path) -> None:
     file = tmp_path / "project/.claude/agents/code-reviewer.md"
     file.write_text(f"{file.read_text()}\n<!-- claude-proxy: model=by-marker -->\n")
