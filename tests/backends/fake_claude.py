@@ -182,6 +182,13 @@ def tools(_):
     answer(json.dumps(told))
 
 
+def made_up(_):
+    """A call of a tool that nobody has, which it answers itself."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "mcp__px__nobodys", "input": {}}
+    message(call, stop="tool_use")
+    answer("I went on by myself.")
+
+
 def searches(_):
     """One call that asks for something, and then what came back."""
     asked = {"query": "cats"}
@@ -207,7 +214,7 @@ PLAYS = {
     play.__name__: play
     for play in (
         *(world, hang, stubborn, family, crash, flood, garbage, huge, early, mute, once),
-        *(no_login, overloaded, tools, searches, limit, structured, slow_end),
+        *(no_login, overloaded, tools, made_up, searches, limit, structured, slow_end),
     )
 }
 
@@ -234,6 +241,8 @@ def main():
             if line["request"].get("sdkMcpServers"):
                 ask("initialize", 0, protocolVersion="2025-11-25")
                 ask("tools/list", 1)
+            if "deaf from now on" in line["request"]["systemPrompt"]:
+                time.sleep(600)
         elif line["type"] == "user" and line.get("shouldQuery") is False:
             result(num_turns=0)
         elif line["type"] == "user":

@@ -317,6 +317,20 @@ def test_results_that_do_not_fit_are_replayed_to_a_new_process(
     run(play)
 
 
+def test_a_call_of_a_made_up_tool_is_answered_by_the_client(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with stage(tmp_path) as on:
+            first = await on.ask("[[made_up]]", tools=[TOOL])
+            assert first["content"][0]["name"] == "nobodys"
+            await on.gone()
+            more = [result("toolu_1", "No such tool."), {"type": "text", "text": "[[world]]"}]
+            told = json.loads(await on.says("[[made_up]]", first["content"], more, tools=[TOOL]))
+            heard = told["heard"][-1]["message"]["content"][0]
+            assert heard["content"] == [{"type": "text", "text": "No such tool."}]
+
+    run(play)
+
+
 def test_a_process_that_is_gone_is_replaced(tmp_path: Path) -> None:
     async def play() -> None:
         async with stage(tmp_path) as on:
@@ -461,6 +475,18 @@ def test_a_process_that_never_gets_ready_is_given_up(tmp_path: Path) -> None:
         async with stage(tmp_path, start=0.5) as on:
             with pytest.raises(UpstreamError, match="too long to start"):
                 await on.ask("Hi", system="refuse to start")
+            await on.gone()
+
+    run(play)
+
+
+@pytest.mark.fault("cli")
+def test_a_process_that_does_not_read_is_given_up(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with stage(tmp_path, line=0.5) as on:
+            with pytest.raises(UpstreamError) as caught:
+                await on.ask("word " * 400_000, system="Be deaf from now on.")
+            assert caught.value.status == 504
             await on.gone()
 
     run(play)

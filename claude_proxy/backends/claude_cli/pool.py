@@ -78,7 +78,11 @@ class Pool:
         if session is None:
             session = await self._start(document, asked)
         try:
-            await session.ask(document["last"])
+            async with asyncio.timeout(self._bounds.line):
+                await session.ask(document["last"])
+        except TimeoutError:
+            self.drop(session)
+            raise UpstreamError("The CLI does not read what it is asked.", status=504) from None
         except BaseException:
             self.drop(session)
             raise

@@ -14,6 +14,7 @@ from claude_proxy.codecs.claude_cli import mcp
 from claude_proxy.codecs.claude_cli.ndjson import Lines
 from claude_proxy.codecs.claude_cli.talk import Asked, fingerprint, fingerprint_of
 from claude_proxy.codecs.claude_cli.turn import RESTING, Turn
+from claude_proxy.codecs.claude_cli.words import PREFIX
 from claude_proxy.codecs.jsonio import dumps, loads
 from claude_proxy.types import Json
 
@@ -30,6 +31,7 @@ class Session:
         self._start = start
         self.key = key
         """That of `Asked.start`."""
+        self._names = frozenset(PREFIX + tool["name"] for tool in start["tools"])
         self._talk: list[str] = []
         """Fingerprints of what it remembers."""
         self._turn = self._new_turn()
@@ -110,7 +112,12 @@ class Session:
         except TimeoutError:
             return False
         self._talk.append(fingerprint("assistant", turn.content))
-        return turn.waits or turn.rests
+        return self._waits_for_us or turn.rests
+
+    @property
+    def _waits_for_us(self) -> bool:
+        """Not if the model has made up a tool: that call the CLI answers itself, and goes on."""
+        return self._turn.waits and self._turn.called <= self._names
 
     def _new_turn(self) -> Turn:
         return Turn(structured="schema" in self._start)

@@ -99,6 +99,12 @@ class Turn:
         return frozenset(str(c.get("id")) for c in called if str(c.get("name")).startswith(PREFIX))
 
     @property
+    def called(self) -> frozenset[str]:
+        """The names of all tools that were called, as the CLI writes them."""
+        called = (block for block in self.content if block.get("type") == "tool_use")
+        return frozenset(str(block.get("name")) for block in called)
+
+    @property
     def waits(self) -> bool:
         """Whether the CLI now waits for the results of nothing but the client's tools."""
         if self.reason != "tool_use":
