@@ -9,7 +9,9 @@ from claude_proxy.types import Json
 MOST_TOLD = 500
 """Characters of a message."""
 
-_PATH = re.compile(r"(?<![\w:/.])(?:~|[A-Za-z]:)?(?:[/\\][\w.@+-]+)+[/\\]?")
+_PATH = re.compile(
+    r"(?<![\w/\\.])(?:(?:file:)?[/\\]{0,2}|~[\w.-]*|[A-Za-z]:)(?:[/\\][\w.@+-]+)+[/\\]?"
+)
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,}=\S*|\$\{?[A-Z_][A-Z0-9_]*\}?")
 _ADDRESS = re.compile(r"https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\blocalhost:\d+")
 _LEAD = re.compile(
@@ -22,6 +24,9 @@ _NOT_LOGGED_IN = (
     "there, as the user that the proxy runs as, and log in."
 )
 _NO_FORM = "The model's answers did not follow the JSON schema, and the CLI gave up."
+
+_TOO_LONG = frozenset({"prompt_too_long", "blocking_limit"})
+"""As Anthropic says, and as the CLI sees by itself before it asks."""
 
 _BY_SUBTYPE: Mapping[str, str] = {
     "error_max_structured_output_retries": _NO_FORM,
@@ -44,7 +49,7 @@ def failure(result: Json, model: str, kind: str = "") -> UpstreamError:
     """The error of a `result` line. `kind`: what the `assistant` line before it called it."""
     status, text = result.get("api_error_status"), result.get("result")
     told = clean(_LEAD.sub("", text, count=1)) if isinstance(text, str) else ""
-    if result.get("terminal_reason") == "prompt_too_long":
+    if result.get("terminal_reason") in _TOO_LONG:
         # The words by which Claude Code knows that it has to shorten its conversation.
         said = f"prompt is too long: {told}".rstrip(": ")
         return UpstreamError(said, status=400, quoted=True)
