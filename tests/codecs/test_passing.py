@@ -188,3 +188,11 @@ def test_the_usage_of_a_whole_answer():
     }
     for body in (b"{}", b"[]", b"", b"\xff", b'{"usage":[]}', b'{"usage":{"output_tokens":null}}'):
         assert usage_of(body) == {}
+
+
+def test_an_answer_is_complete_at_its_end():
+    tap = MessagesTap()
+    tap.read(START + BLOCK + TEXT)
+    assert not tap.complete
+    tap.read(DELTA + STOP)
+    assert tap.complete

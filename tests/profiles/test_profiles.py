@@ -5,6 +5,7 @@ import pytest
 from claude_proxy.codecs.openai_chat.effort import LEVELS
 from claude_proxy.own_profiles import built_in
 from claude_proxy.profiles import PROFILES, PROVIDERS, limited, profile_for
+from claude_proxy.profiles.schemas import ANY_SCHEMA, GEMINI_SCHEMA, MOONSHOT_SCHEMA
 
 OPENAI = "https://api.openai.com/v1"
 GATEWAY = "https://gateway.example/v1"
@@ -331,3 +332,8 @@ def test_rows_say_nothing_that_contradicts_itself(row):
 )
 def test_a_users_limit_lowers_known_caps_and_replaces_guesses(model, limit, cap):
     assert limited(profile_for(LOCAL, model), limit).max_output_tokens == cap
+
+
+def test_only_a_dialect_without_limits_understands_everything():
+    assert ANY_SCHEMA.everything
+    assert not MOONSHOT_SCHEMA.everything and not GEMINI_SCHEMA.everything

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from claude_proxy.codecs.anthropic_messages import decode_request
 from claude_proxy.codecs.jsonio import dumps
+from claude_proxy.codecs.openai_chat.reading import prose_or_parts
 from claude_proxy.codecs.openai_chat.request import encode_request, tool_names
 from claude_proxy.errors import RequestError
 from tests.chat_rules import broken_rules
@@ -285,3 +286,37 @@ def test_what_is_never_sent_is_left_out_with_a_note() -> None:
         ("temperature", "temperature is not accepted by this model"),
         ("metadata.user_id", "user is not accepted by this model"),
     ]
+
+
+def test_images_of_results_come_before_a_system_message_that_follows_the_call() -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "t1",
+        "content": [{"type": "image", "source": source}],
+    }
+    messages = [
+        {"role": "user", "content": "hi"},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "t1", "name": "A", "input": {}}],
+        },
+        {"role": "system", "content": "Take care."},
+        {"role": "user", "content": [result]},
+    ]
+    request = decode_request({"model": "m", "max_tokens": 9, "messages": messages})
+    written = encode_request(request, profile=NAMED["openai/gpt-4o"])["messages"]
+    assert [message["role"] for message in written] == [
+        "user",
+        "assistant",
+        "tool",
+        "user",
+        "system",
+    ]
+    assert written[3]["content"][1]["type"] == "image_url"
+
+
+def test_prose_is_one_text_and_media_stay_parts() -> None:
+    image: Any = {"type": "image_url", "image_url": {"url": "https://a.example/1.png"}}
+    assert prose_or_parts(["One.", "Two."]) == "One.\n\nTwo."
+    assert prose_or_parts(["One.", image]) == ["One.", image]

@@ -184,3 +184,19 @@ def test_shared_parts_are_marked_every_time() -> None:
     )
     first, second = encoded(loads_body(more)), encoded(loads_body(more))
     assert first == second and marks(first[0]) == 4
+
+
+def test_a_call_without_words_has_no_marks_to_lose() -> None:
+    parts = [text(str(number), **CACHED) for number in range(6)]
+    call = {"type": "tool_use", "id": "t1", "name": "A", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": "done"}
+    body = {
+        "messages": [
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": [call]},
+            {"role": "user", "content": [result]},
+        ]
+    }
+    chat, notes = encoded(body)
+    assert marks(chat) == 4 and [path for path, _ in notes] == ["cache_control"]
+    assert chat["messages"][1]["content"] is None

@@ -171,3 +171,11 @@ def test_only_a_requested_stop_sequence_is_one(
     assert delta["type"] == "message_delta"
     sequence = matched if reason == "stop_sequence" else None
     assert delta["delta"] == {"stop_reason": reason, "stop_sequence": sequence}
+
+
+def test_broken_arguments_are_counted() -> None:
+    stream = decoder()
+    function = {"name": "Read", "arguments": '{"li'}
+    stream.feed(chunk({"tool_calls": [{"index": 0, "id": "c", "function": function}]}, "stop"))
+    stream.close()
+    assert stream.faults == {"broken": 1}

@@ -109,3 +109,12 @@ def test_many_small_deltas_cost_linear_time() -> None:
 def test_json_nested_too_deeply_is_garbage() -> None:
     assert decoder().feed(b"data: " + b"[" * 200_000 + b"\n\n") == []
     assert decoder().feed(payload([])) == []
+
+
+def test_broken_arguments_are_counted() -> None:
+    stream = decoder()
+    call = {"type": "function_call", "id": "fc", "call_id": "c", "name": "Read", "arguments": ""}
+    stream.feed(item("added", 0, call) + item("done", 0, {**call, "arguments": '{"li'}))
+    stream.feed(end({"status": "completed", "output": []}))
+    stream.close()
+    assert stream.faults == {"broken": 1}

@@ -60,3 +60,10 @@ def test_anthropics_own_searches_stay():
 )
 def test_what_is_no_message_is_left_alone(odd):
     assert without_ours(msgspec.Raw(odd.encode()))[1] == []
+
+
+def test_parsed_messages_are_read_as_well():
+    content = [USE, result_block("s1", Found((CATS,)))]
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": content}]
+    assert without_ours(messages)[1] == [1]
+    assert without_ours(None) == ([], [])
