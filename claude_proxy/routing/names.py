@@ -34,8 +34,9 @@ count where nobody but Claude could answer."""
 # Claude: `somebody/claude-distill` stays what it is.
 _CLAUDE = re.compile(
     r"(?:(?:anthropic|bedrock|claude-code-cli|openrouter|vertex(?:_ai)?)/)*"
-    r"(?:(?:[a-z]+(?:-[a-z]+)?\.)?anthropic\.)?claude"
+    r"(?:(?:[a-z]+(?:-[a-z]+)?\.)?anthropic\.)?claude(?!-code-cli/)"
 )
+_CLI_OWNER = "claude-code-cli/"
 _ALIAS_OWNER = "openai/"
 DEFAULT = "default"
 """The name of the upstream that the variables describe."""
@@ -68,6 +69,8 @@ class ModelMap:
     unset: frozenset[str] = frozenset()
     """Tiers that stay what they are: Claude's names are the upstream's own, and the user set no
     other model."""
+    tiers_only: bool = False
+    """A name of Claude's without a tier's word stays what it is, instead of meaning BIG."""
     upstreams: frozenset[str] = frozenset()
     """The names of all upstreams."""
 
@@ -148,7 +151,7 @@ def _configured(name: str, models: ModelMap) -> Named | None:
 
 
 def _tiered(name: str, models: ModelMap) -> Named | None:
-    lower = name.lower()
+    lower = name.lower().removeprefix(_CLI_OWNER)
     if lower in TIERS:
         target = models.tier(TIERS[lower])
         return *models.served(target, name), f"{lower} to {TIERS[lower]}"
@@ -158,7 +161,7 @@ def _tiered(name: str, models: ModelMap) -> Named | None:
     version = lower[found.end() :]
     word = next((word for word in TIERS if word in version), None)
     tier = TIERS[word] if word else "BIG"
-    if tier in models.unset:
+    if tier in models.unset or (models.tiers_only and not word):
         return DEFAULT, name, "unchanged"
     return *models.served(models.tier(tier), name), f"{word or 'claude'} to {tier}"
 

@@ -321,6 +321,7 @@ class Settings(UpstreamSettings):
             globs=tuple(self.models.items()),
             reject_unknown=self.unknown_model == "reject" or own is not None,
             unset=frozenset(unset),
+            tiers_only=own is not None,
             aliases=aliases,
             upstreams=frozenset((DEFAULT, *self.upstreams)),
         )

@@ -30,6 +30,8 @@ NAMES = [
     ("Bedrock's long regions", "us-gov.anthropic.claude-x", "big-1", "claude to BIG"),
     ("Vertex's spelling", "vertex_ai/claude-sonnet-4@20250514", "middle-1", "sonnet to MIDDLE"),
     ("the CLI's prefix", "claude-code-cli/claude-haiku-4", "small-1", "haiku to SMALL"),
+    ("the CLI's prefix and a tier", "claude-code-cli/opus", "big-1", "opus to BIG"),
+    ("the CLI's prefix alone", "claude-code-cli/x", "claude-code-cli/x", "unchanged"),
     ("a tier word alone does not make a Claude", "my-opus-model", "my-opus-model", "unchanged"),
     ("somebody's tune of it is not Claude", "me/claude-opus-7b", "me/claude-opus-7b", "unchanged"),
     ("the word inside of a name", "not-claude-opus", "not-claude-opus", "unchanged"),
@@ -45,6 +47,18 @@ NAMES = [
 def test_names(why: str, asked: str, model: str, reason: str) -> None:
     found = route(Peek(asked, stream=False), MODELS, base_url=BASE_URL)
     assert (found.model, found.reason) == (model, reason)
+
+
+def test_where_nothing_but_tiers_is_a_tier() -> None:
+    models = ModelMap("opus", "sonnet", "haiku", tiers_only=True, reject_unknown=True)
+    for asked, model in (
+        ("claude-opus-4-20250514", "opus"),
+        ("claude-fable-5-2", "claude-fable-5-2"),
+        ("claude-code-cli/claude-2.1", "claude-code-cli/claude-2.1"),
+    ):
+        assert route(Peek(asked, stream=False), models, base_url=BASE_URL).model == model
+    with pytest.raises(RequestError):
+        route(Peek("claude-code-cli/x", stream=False), models, base_url=BASE_URL)
 
 
 MAPPED = ModelMap(

@@ -138,10 +138,24 @@ def test_errors_have_their_status(
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_unknown_models_are_not_found(start: Start, log: Path) -> None:
-    answer = post(start(), body(model="mistral-large"))
+@pytest.mark.parametrize("model", ["mistral-large", "claude-code-cli/llama", "claude-code-cli/"])
+def test_unknown_models_are_not_found(start: Start, log: Path, model: str) -> None:
+    answer = post(start(), body(model=model))
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")
     assert runs(log) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "model"),
+    [
+        ("claude-code-cli/haiku", "haiku"),
+        ("claude-code-cli/claude-sonnet-4-20250514", "sonnet"),
+        ("claude-fable-5-2", "claude-fable-5-2"),
+    ],
+)
+def test_no_model_stands_in_for_another(start: Start, asked: str, model: str) -> None:
+    told = json.loads(post(start(), body("[[world]]", model=asked)).json()["content"][0]["text"])
+    assert told["argv"][told["argv"].index("--model") + 1] == model
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
