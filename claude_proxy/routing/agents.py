@@ -6,12 +6,14 @@ one needs a memory, which is the server's.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from claude_proxy.codecs.jsonio import Shared
-from claude_proxy.routing.asked import Asked
+from claude_proxy.routing.asked import MOST_TEXTS, Asked
 
 FORK = "fork"
 """What Claude Code calls a subagent that goes on with the whole conversation."""
@@ -32,6 +34,12 @@ _MARKER_WORD = "claude-proxy:"
 _FRONT = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _NAME = re.compile(r"^name[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _SLACK = 64
+_MOST_PROMPTS = 16
+"""Texts of a system prompt that are looked at; Claude Code has five at most."""
+
+_MOST_FORKS, _MOST_TOLD = 64, 384 * 1024
+"""Calls of one answer, and characters of a text, in which a fork's prompt is looked for. Each call
+is looked for in each text, and a request may be made of nothing else."""
 
 
 class Agent(NamedTuple):
@@ -81,11 +89,10 @@ class Definitions:
         """Who asks, by the system prompt alone."""
         system = asked.system
         if isinstance(system, Shared):
-            return system.once(self, partial(self._find, list(asked.prompts())))
-        return self._find(asked.prompts())
+            return system.once(self, partial(self._find, _first(asked)))
+        return self._find(_first(asked))
 
-    def _find(self, prompts: Iterable[str]) -> Agent:
-        texts = list(prompts)
+    def _find(self, texts: Sequence[str]) -> Agent:
         return next(filter(None, map(self._by_body, texts)), None) or _by_marker(texts) or NOBODY
 
     def _by_body(self, text: str) -> Agent | None:
@@ -97,6 +104,10 @@ class Definitions:
             if start.startswith(f"{each.words} "):
                 return Agent(each.name, "its definition")
         return None
+
+
+def _first(asked: Asked) -> list[str]:
+    return list(islice(asked.prompts(), _MOST_PROMPTS))
 
 
 def _by_marker(texts: Iterable[str]) -> Agent | None:
@@ -115,8 +126,8 @@ def as_fork(asked: Asked) -> Agent:
     if not asked.holds(_FORK_BYTES) or not asked.is_subagent:
         return NOBODY
     last = next((each for each in reversed(asked.messages) if each.get("role") == "assistant"), {})
-    told = list(asked.last_texts())
-    for kind, prompt in agent_calls(last.get("content")):
+    told = [text[:_MOST_TOLD] for text in deque(asked.last_texts(), MOST_TEXTS)]
+    for kind, prompt in islice(agent_calls(last.get("content")), _MOST_FORKS):
         if kind == FORK and any(prompt in text for text in told):
             return Agent(FORK, "its conversation")
     return NOBODY

@@ -24,6 +24,9 @@ _BY_PROPERTIES = {
 }
 """The properties of the JSON that is asked for → the side call."""
 
+MOST_TEXTS = 16
+"""The last texts of a message in which an agent's prompt is looked for: it stands at the end."""
+
 _BILLING = "x-anthropic-billing-header:"
 _IS_SUBAGENT = "cc_is_subagent=true"
 _SEARCH = "web_search_"

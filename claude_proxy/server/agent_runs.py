@@ -5,12 +5,13 @@ prompt nothing is kept but its length and its hash, and that in this process alo
 """
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
 from claude_proxy.routing import NOBODY, Agent
+from claude_proxy.routing.asked import MOST_TEXTS
 
 CALL_SECONDS = 3600.0
 """From a call to its run's first request: the client may wait for a permission, or for room."""
@@ -51,14 +52,14 @@ class AgentRuns:
             self._begun.popitem(last=False)
 
     def claim(self, session: str, told: Iterable[str]) -> Agent:
-        """Who was begun with the prompt that ends one of the texts of a run's first message.
+        """Who was begun with the prompt that ends one of the last texts of a run's first message.
 
         Calls with one and the same prompt are claimed in their order, each once.
         """
         waiting = self._begun.get(session)
         if not waiting:
             return NOBODY
-        now, texts = self._clock(), [text.rstrip() for text in told]
+        now, texts = self._clock(), [text.rstrip() for text in deque(told, MOST_TEXTS)]
         for begun in waiting:
             if begun.until >= now and any(_ends(text, begun) for text in texts):
                 waiting.remove(begun)

@@ -129,6 +129,20 @@ def test_a_fork_is_known_by_the_call_before_it() -> None:
     assert as_fork(asked(main)) == NOBODY
 
 
+def test_no_more_of_a_request_is_looked_at_than_it_takes() -> None:
+    """Else one of nothing but short texts, or calls, keeps all others waiting for minutes."""
+    here, far = text("A body. More."), [text("Other words.")] * 16
+    definitions = Definitions([Definition("r", "A body.")])
+    assert definitions.find(asked({"system": [*far[1:], here]})).name == "r"
+    assert definitions.find(asked({"system": [*far, here]})) == NOBODY
+    fork = fork_of(captured("sub_fork"))
+    last = fork["messages"][-1]["content"]
+    last += far[1:]
+    assert as_fork(as_sub(fork)).name == "fork"
+    last += far
+    assert as_fork(as_sub(fork)) == NOBODY
+
+
 @pytest.mark.parametrize("name", ["sub_code_reviewer", "nested"])
 def test_other_subagents_are_no_forks(name: str) -> None:
     assert as_fork(as_sub(captured(name))) == NOBODY

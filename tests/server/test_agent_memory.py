@@ -30,6 +30,13 @@ def test_a_call_is_claimed_once_by_a_text_that_ends_with_its_prompt() -> None:
     assert runs.claim("s", ["look at it"]) == NOBODY
 
 
+def test_a_prompt_is_looked_for_in_the_last_texts() -> None:
+    runs = AgentRuns()
+    runs.begin("s", "reviewer", "go")
+    assert runs.claim("s", ["please go", *["no"] * 16]) == NOBODY
+    assert runs.claim("s", ["please go", *["no"] * 15]).name == "reviewer"
+
+
 def test_a_call_waits_an_hour_and_a_run_four_from_its_last_request() -> None:
     clock = Clock()
     runs = AgentRuns(clock)
