@@ -18,6 +18,9 @@ from claude_proxy.types.anthropic import MessagesRequest
 
 _CLOSE = {"connection": "close"}
 _JSON = "application/json"
+LONGEST_MODEL = 2_048
+"""Characters of a model's name. Each rule's globs are tried on it, and routes are kept by names; no
+provider has one half as long (an ARN at Amazon Bedrock)."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class Call:
         if self._peek is None:
             codec = self.surface.codec
             found = codec.peek(self.body.some(*codec.PEEKED))
+            if len(found.model) > LONGEST_MODEL:
+                raise RequestError(f"model: String should have at most {LONGEST_MODEL} characters")
             if self.surface is MESSAGES:
                 asked = Asked(self.body, self.headers)
             else:

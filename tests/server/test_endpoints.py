@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from claude_proxy.server.body import LONGEST_MODEL
 from tests.conftest import UPSTREAM_KEY
 from tests.upstream import Reply
 
@@ -238,3 +239,18 @@ def test_an_upgrade_to_a_websocket_is_refused_in_words(server, upstream):
     reply = httpx.post(f"{server().url}/v1/messages", json=HELLO, headers=headers)
     assert reply.status_code == 400 and "Upgrade" in reply.json()["error"]["message"]
     assert not upstream.requests
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+def test_a_models_name_has_an_end(server, upstream, path):
+    def ask(model):
+        messages = [{"role": "user", "content": "hi"}]
+        body = {"model": model, "max_tokens": 9, "messages": messages}
+        return httpx.post(f"{live.url}{path}", json=body)
+
+    live = server()
+    assert ask("m" * LONGEST_MODEL).status_code == 200
+    refused = ask("m" * (LONGEST_MODEL + 1))
+    assert refused.status_code == 400
+    told = refused.json()["error"]["message"]
+    assert told == "model: String should have at most 2048 characters"
