@@ -68,12 +68,18 @@ def target_of(path: str) -> str | None:
     return None
 
 
+def _hides_a_slash(scope: Scope) -> bool:
+    """Whether the path has an encoded slash: decoded here it would lead to another place than
+    whoever stands in front has read."""
+    return b"%2f" in scope.get("raw_path", b"").lower()
+
+
 async def reply(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answers a request for a path that has no endpoint of ours. Raises what went wrong, and when
     the answer breaks off after its head."""
-    method, target = scope["method"], target_of(context.path)
+    method, target = scope["method"], None if _hides_a_slash(scope) else target_of(context.path)
     if target is None or not services.upstream.whole_api:
         raise _no_endpoint(context.path, api=bool(target) and context.surface is MESSAGES)
     if method not in METHODS:

@@ -242,6 +242,8 @@ def test_other_methods_are_refused(live, upstream, method):
         b"/v1/../admin",
         b"/v1/%2e%2e/admin",
         b"/v1/files%2f..%2f..%2fadmin",
+        b"/v1/files%2Ffile_1",
+        b"/v1%2ffiles",
         b"/v1/.%2e/a",
         b"/v1/a%5cb",
     ],
