@@ -60,9 +60,8 @@ class RawFold:
         event = _members(payload)
         kind = _text(event.get("type"))
         if kind == "content_block_delta":
-            block = self._blocks.get(_index(event))
-            if block is not None:
-                block.add(members(bytes(event["delta"])))
+            # Of a block that has not begun nobody knows the kind: told, or its words would be lost.
+            self._blocks[_index(event)].add(members(bytes(event["delta"])))
         elif kind == "content_block_start":
             self._blocks[_index(event)] = _Block(members(bytes(event["content_block"])))
         elif kind == "message_start":
