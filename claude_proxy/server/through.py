@@ -74,13 +74,19 @@ def _hides_a_slash(scope: Scope) -> bool:
     return b"%2f" in scope.get("raw_path", b"").lower()
 
 
+def _is_openais(context: Context) -> bool:
+    """Whether it is a path of OpenAI's: its prompts are not for Anthropic, and its clients do not
+    know Anthropic's errors. Clients of Anthropic's say so, should it have such a path one day."""
+    return context.surface is not MESSAGES and b"anthropic-version" not in context.headers
+
+
 async def reply(
     services: Services, context: Context, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answers a request for a path that has no endpoint of ours. Raises what went wrong, and when
     the answer breaks off after its head."""
     method, target = scope["method"], None if _hides_a_slash(scope) else target_of(context.path)
-    if target is None or not services.upstream.whole_api:
+    if target is None or not services.upstream.whole_api or _is_openais(context):
         raise _no_endpoint(context.path, api=bool(target) and context.surface is MESSAGES)
     if method not in METHODS:
         raise RequestError(f"{method[:20]} is not allowed here.", status=405)

@@ -253,6 +253,15 @@ def test_no_way_leads_out(live, upstream, path):
     assert heard.status == 404 and upstream.requests == []
 
 
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/responses", "/v1/chat/completions/1"])
+def test_what_is_openais_does_not_pass(live, upstream, path):
+    answer = ask(live, "POST", path, json={"input": "words"})
+    assert answer.status_code == 404 and answer.json()["error"]["code"] == "unknown_url"
+    assert upstream.requests == []
+    told = {"anthropic-version": "2023-06-01"}
+    assert ask(live, "POST", path, json={}, headers={**CLIENT, **told}).status_code == 200
+
+
 def test_a_method_of_ours_stays_ours(live, upstream):
     assert ask(live, "GET", "/v1/messages").status_code == 405
     assert upstream.requests == []
