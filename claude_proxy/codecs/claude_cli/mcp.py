@@ -13,9 +13,9 @@ from claude_proxy.types import Json
 
 CALL, LIST = "tools/call", "tools/list"
 _NO_OUTPUT = {"type": "text", "text": "(no output)"}
-_LONGEST, _LONGEST_ERROR = 30_000, 4_000
-"""Characters of all results together, and of a failed one. Of longer ones the CLI keeps the most
-in a file, or cuts the middle out, but not of those in a history."""
+_LONGEST = 30_000
+"""Characters of all results together. Of longer ones the CLI keeps the most in a file, but not of
+those in a history."""
 _METHOD_NOT_FOUND = -32601
 
 
@@ -123,14 +123,14 @@ def results_of(last: Json) -> dict[str, Json] | None:
 
 
 def _result(block: Json) -> Json | None:
+    if block.get("is_error"):
+        # What an MCP server tells as an error, the CLI writes to a log file in the user's home.
+        return None
     found = [_content(inner) for inner in block.get("content") or [_NO_OUTPUT]]
     told = [content for content in found if content is not None]
     if len(told) < len(found):
         return None
-    result: Json = {"content": told}
-    if not block.get("is_error"):
-        return result
-    return {**result, "isError": True} if _size(result) <= _LONGEST_ERROR else None
+    return {"content": told}
 
 
 def _size(result: Json) -> int:

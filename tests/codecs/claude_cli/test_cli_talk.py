@@ -119,10 +119,10 @@ def result(id: str, content: Any = None, **more: Any) -> Json:
 
 
 def test_results_and_what_the_user_says_beside_them() -> None:
-    found = results(result("a", "bad", is_error=True), result("b", [text("see"), PNG]), text("?"))
+    found = results(result("a", "good"), result("b", [text("see"), PNG]), text("?"))
     image = {"type": "image", "data": "iVBOR", "mimeType": "image/png"}
     assert found == {
-        "a": {"content": [text("bad")], "isError": True},
+        "a": {"content": [text("good")]},
         "b": {"content": [text("see"), image, text("?")]},
     }
     assert results(result("a")) == {"a": {"content": [text("(no output)")]}}
@@ -133,6 +133,6 @@ def test_what_mcp_has_no_form_for_needs_a_new_process() -> None:
     assert results(result("a", [url])) is None
     assert results(result("a", "ok"), url) is None
     assert results(text("no result at all")) is None
-    assert results(result("a", "x" * 5000, is_error=True)) is None
+    assert results(result("a", "bad", is_error=True)) is None
     assert results(result("a", "x" * 5000)) is not None
     assert results(result("a", "x" * 20_000), result("b", "x" * 20_000)) is None
