@@ -130,3 +130,17 @@ def test_nothing_of_prompts_and_keys_is_in_it(live, upstream, captured):
     ask(live, body(stream=True), f"/v1/messages?key={OWN}", **secret)
     text = json.dumps(failures(captured))
     assert not any(each in text for each in (PROMPT, OWN, "client-secret-key", "hush"))
+
+
+def test_the_recording_proxys_timeout_ends_the_wait_for_a_head(upstream, captured):
+    upstream.play(Reply({}, delay=20))
+    environ = {
+        "CLAUDE_PROXY_BACKEND": "anthropic",
+        "ANTHROPIC_FORWARD_URL": upstream.url,
+        "ANTHROPIC_API_KEY": OWN,
+        "ANTHROPIC_RESPONSE_HEADER_TIMEOUT": "0.3",
+    }
+    with running(load_settings(environ=environ, trusted_folder=False)) as live:
+        answer = ask(live, body())
+    assert (answer.status_code, answer.json()["error"]["type"]) == (504, "timeout_error")
+    assert len(failures(captured)) == 1
