@@ -19,6 +19,7 @@ from tests.faults.hostile_values import SLOW_TEXTS
 pytestmark = pytest.mark.fault("redos")
 USES = {
     "_CLAUDE": "match",
+    "_FIRST_KEY": "match",
     "_HTML": "match",
     "_CLIENT_ID": "fullmatch",
     "_HOST": "fullmatch",
