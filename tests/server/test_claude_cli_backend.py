@@ -64,6 +64,10 @@ def body(text: str = "Hi", **more: Any) -> Json:
     return {"model": "claude-opus-5-5", "max_tokens": 99, "messages": messages, **more}
 
 
+def anthropic_sdk(server: LiveServer) -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0)
+
+
 def post(server: LiveServer, asked: Json, path: str = "/v1/messages", **headers: str) -> Any:
     return httpx.post(f"{server.url}{path}", json=asked, headers=headers, timeout=30)
 
@@ -76,47 +80,45 @@ def test_whole_and_streamed_answers(start: Start) -> None:
     assert message["content"] == [{"type": "text", "text": "Hello"}]
     assert message["id"].startswith("msg_") and message["id"] != "msg_fake"
     assert "upstream=default; model=opus" in whole.headers["x-claude-proxy-route"]
-    client = anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0)
     asked: Any = body("Hello")
-    with client.messages.stream(**asked) as stream:
+    with anthropic_sdk(server) as client, client.messages.stream(**asked) as stream:
         assert "".join(stream.text_stream) == "Hello"
 
 
 def test_the_sdk_runs_the_tools_and_the_process_goes_on(start: Start, log: Path) -> None:
-    server = start()
-    client = anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0)
     asked: Any = body("[[tools]]", tools=[TOOL])
-    first = client.messages.create(**asked)
-    assert first.stop_reason == "tool_use"
-    calls = [block for block in first.content if block.type == "tool_use"]
-    results = [{"type": "tool_result", "tool_use_id": c.id, "content": c.id} for c in calls]
-    said = {"role": "assistant", "content": first.content}
-    asked["messages"] += [said, {"role": "user", "content": results}]
-    with client.messages.stream(**asked) as stream:
-        told = json.loads(stream.get_final_text())
+    with anthropic_sdk(start()) as client:
+        first = client.messages.create(**asked)
+        assert first.stop_reason == "tool_use"
+        calls = [block for block in first.content if block.type == "tool_use"]
+        results = [{"type": "tool_result", "tool_use_id": c.id, "content": c.id} for c in calls]
+        said = {"role": "assistant", "content": first.content}
+        asked["messages"] += [said, {"role": "user", "content": results}]
+        with client.messages.stream(**asked) as stream:
+            told = json.loads(stream.get_final_text())
     assert [one["content"][0]["text"] for one in told] == ["toolu_1", "toolu_2"]
     assert len(runs(log)) == 1
 
 
 def test_clients_of_openai_get_text_and_tools(start: Start, log: Path) -> None:
-    server = start()
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
-    messages: Any = [{"role": "user", "content": "Hello"}]
-    whole = client.chat.completions.create(model="gpt-4o", messages=messages)
-    assert whole.choices[0].message.content == "Hello"
-    function = {"name": "look", "parameters": {"type": "object"}}
-    tools: Any = [{"type": "function", "function": function}]
-    messages = [{"role": "user", "content": "[[tools]]"}]
-    asked: Any = {"model": "gpt-4o", "tools": tools, "user": "somebody"}
-    first = client.chat.completions.create(messages=messages, **asked).choices[0].message
-    messages += [first.model_dump(exclude_none=True)]
-    for call in first.tool_calls or ():
-        messages += [{"role": "tool", "tool_call_id": call.id, "content": "seen"}]
-    before = len(runs(log))
-    stream = client.chat.completions.create(messages=messages, stream=True, **asked)
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-    assert json.loads(text)[1]["content"][0]["text"] == "seen"
-    assert len(runs(log)) == before
+    url = f"{start().url}/v1"
+    with openai.OpenAI(base_url=url, api_key="any", max_retries=0) as client:
+        messages: Any = [{"role": "user", "content": "Hello"}]
+        whole = client.chat.completions.create(model="gpt-4o", messages=messages)
+        assert whole.choices[0].message.content == "Hello"
+        function = {"name": "look", "parameters": {"type": "object"}}
+        tools: Any = [{"type": "function", "function": function}]
+        messages = [{"role": "user", "content": "[[tools]]"}]
+        asked: Any = {"model": "gpt-4o", "tools": tools, "user": "somebody"}
+        first = client.chat.completions.create(messages=messages, **asked).choices[0].message
+        messages += [first.model_dump(exclude_none=True)]
+        for call in first.tool_calls or ():
+            messages += [{"role": "tool", "tool_call_id": call.id, "content": "seen"}]
+        before = len(runs(log))
+        stream = client.chat.completions.create(messages=messages, stream=True, **asked)
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+        assert json.loads(text)[1]["content"][0]["text"] == "seen"
+        assert len(runs(log)) == before
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -221,9 +221,9 @@ class TestUpstreams:
 
     def test_the_sdk_reads_it(self, server, upstream):
         upstream.answer(only(INPUT_TOKENS, Reply({"input_tokens": 4711})))
-        client = Anthropic(api_key="k", base_url=server().url)
         messages = [{"role": "user", "content": "hello"}]
-        answer = client.messages.count_tokens(model="qwen3", messages=messages)
+        with Anthropic(api_key="k", base_url=server().url) as client:
+            answer = client.messages.count_tokens(model="qwen3", messages=messages)
         assert answer.input_tokens == 4711
 
 
