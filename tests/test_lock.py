@@ -34,6 +34,7 @@ WANTED = {
     "requirements-dev.txt": wanted("dev"),
     "requirements-build.txt": list(direct(PROJECT["build-system"]["requires"])),
 }
+LINE = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[0-9A-Za-z.!+]+( ; [^\\@#]+)?")
 LOCKS = {name: (ROOT / name).read_text() for name in WANTED}
 
 
@@ -65,7 +66,7 @@ def entries(text: str) -> Iterator[Entry]:
     lines = re.sub(r"^\s*#.*\n", "", text, flags=re.M).replace("\\\n", " ").splitlines()
     for line in lines:
         what, *hashes = line.split(" --hash=sha256:")
-        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9A-Za-z.!+]+( ; [^\\@#]+)?", what.strip()), line
+        assert LINE.fullmatch(what.strip()), line
         assert hashes and all(re.fullmatch("[0-9a-f]{64}", one.strip()) for one in hashes), line
         yield Entry(Requirement(what), tuple(hashes))
 
@@ -99,6 +100,16 @@ def test_a_version_is_the_same_in_every_lock() -> None:
     for name in ("requirements.txt", "requirements-build.txt"):
         for entry in entries(LOCKS[name]):
             assert dev[str(entry.requirement)] == entry
+
+
+def test_extras_that_others_ask_for_are_in_the_lock() -> None:
+    """For pip `coverage[toml]` is another package than `coverage`: without a version of its own it
+    would take the newest, which has no hash here."""
+    assert {"toml"} in [
+        entry.requirement.extras
+        for entry in entries(LOCKS["requirements-dev.txt"])
+        if entry.name == "coverage"
+    ]
 
 
 HASH = "--hash=sha256:" + "0" * 64
