@@ -134,7 +134,9 @@ class _Writer:
             schema["enum"] = [schema.pop("const")]
         _join(schema)
         _one_type(schema)
-        lost = _unite(schema) + _bounded(schema) + _string_enum(schema)
+        lost = _unite(schema)
+        _one_type(schema)  # That of a union's only branch.
+        lost += _bounded(schema) + _string_enum(schema)
         if "format" in schema and not _is_in(schema["format"], self._dialect.formats):
             lost.append(f"format: {schema.pop('format')}")
         if not isinstance(schema.get("properties", {}), dict):

@@ -21,6 +21,8 @@ GEMINI: list[tuple[str, Any, Any]] = [
     ("types", {"type": ["string", "integer"]}, {"anyOf": [TEXT, NUMBER]}),
     ("null in a union", {"oneOf": [TEXT, {"type": "null"}]}, {"type": "string", "nullable": True}),
     ("one branch", {"anyOf": [TEXT], "description": "d"}, {"type": "string", "description": "d"}),
+    ("types of the only branch", {"anyOf": [{"type": ["string", "null"]}]},
+     {"type": "string", "nullable": True}),
     ("both unions", {"anyOf": [TEXT, NUMBER], "oneOf": [TEXT]}, {"anyOf": [TEXT, NUMBER]}),
     ("no union", {"anyOf": 3}, {}),
     ("type beside a union", {"type": "string", "anyOf": [{"pattern": "a"}, NUMBER]},
