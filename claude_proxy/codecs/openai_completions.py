@@ -11,7 +11,7 @@ from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.blocks import no_usage
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.codecs.openai_chat import inbound
-from claude_proxy.codecs.openai_chat.errors import encode_error
+from claude_proxy.codecs.openai_chat.envelope import encode_error
 from claude_proxy.codecs.openai_chat.inbound.checks import (
     boolean,
     given,

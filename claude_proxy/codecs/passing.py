@@ -20,7 +20,8 @@ _BLANK = (b"\n\n", b"\n\r\n", b"\r\r")
 
 _OVERLAP = max(map(len, _BLANK)) - 1
 _MOST_COMMENTS = 64 * 1024
-_EVENT_END = re.compile(rb"\r?\n\r?\n|\r\r")
+EVENT_END = re.compile(rb"\r?\n\r?\n|\r\r")
+"""The end of an event."""
 
 Usage = dict[str, int]
 """`input_tokens`, `cached_tokens`, `output_tokens`, as far as they were told."""
@@ -122,6 +123,9 @@ class MessagesTap:
 
     __slots__ = ("finished", "started", "usage")
 
+    failure = b""
+    """An error passes as it is: its clients know it when they see it."""
+
     def __init__(self) -> None:
         self.usage: Usage = {}
         self.started = False
@@ -166,7 +170,7 @@ class Finishing(Protocol):
 def until_end(events: bytes, new_tap: Callable[[], Finishing]) -> bytes:
     """Whole events up to the one that ends the answer; all of them where none does."""
     start = 0
-    for found in _EVENT_END.finditer(events):
+    for found in EVENT_END.finditer(events):
         tap = new_tap()
         tap.read(events[start : found.end()])
         if tap.finished:

@@ -10,10 +10,17 @@ from typing import Any
 
 import msgspec
 
+from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.openai_chat.errors import find_error
+from claude_proxy.codecs.openai_chat.stream import salvage
 from claude_proxy.codecs.passing import Usage
-from claude_proxy.codecs.sse import SSEDecoder
+from claude_proxy.codecs.sse import LIMIT, SSEDecoder
+from claude_proxy.types import Json
 
-_TELLING = re.compile(rb'\[DONE\]|"finish_reason"\s*:\s*"|"usage"\s*:\s*\{|"error"\s*:')
+_TELLING = re.compile(
+    rb'\[DONE\]|"finish_reason"\s*:\s*"|"usage"\s*:\s*\{|"error"\s*:'
+    rb'|"object"\s*:\s*"error"|"detail"\s*:|event:\s*error'
+)
 """In texts quotes are escaped, so that only fields look like this, and `[DONE]` costs a look."""
 
 _CONTENT = re.compile(
@@ -33,14 +40,7 @@ class _Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
-class _Answer(msgspec.Struct):
-    choices: Any = None
-    usage: Any = None
-    error: Any = None
-
-
 _usual = msgspec.json.Decoder(_Chunk).decode
-_any = msgspec.json.Decoder(_Answer).decode
 
 
 class ChatTap:
@@ -49,7 +49,7 @@ class ChatTap:
     `choices`: how many answers the client has asked for.
     """
 
-    __slots__ = ("_choices", "_ended", "finished", "started", "usage")
+    __slots__ = ("_choices", "_ended", "failure", "finished", "started", "usage")
 
     def __init__(self, choices: int = 1) -> None:
         self._choices = choices
@@ -60,6 +60,8 @@ class ChatTap:
         """Whether content has begun."""
         self.finished = False
         """Whether the stream said that it is over, or ended with an error of the upstream's."""
+        self.failure = b""
+        """The payload of that error."""
 
     @property
     def complete(self) -> bool:
@@ -87,16 +89,19 @@ class ChatTap:
                 self._ended.add(choice.index if isinstance(choice.index, int) else 0)
         if chunk.usage is not None:
             self.usage |= _counts(chunk.usage)
-        if chunk.error is not None:
-            self.finished = True
+        if chunk.error is not None or (not chunk.choices and chunk.usage is None):
+            self._read_odd(payload)
 
     def _read_odd(self, payload: bytes) -> None:
-        """The end, or a chunk that has no choices as they should be."""
-        read = _parsed(payload)
-        if payload.strip() == _DONE or (read is not None and read.error is not None):
+        """The end, an error, or a chunk that has no choices as they should be."""
+        if payload.strip() == _DONE:
             self.finished = True
-        if read is not None:
-            self.usage |= _counts(read.usage)
+        read = _parsed(payload)
+        if read is None:
+            return
+        self.usage |= _counts(read.get("usage"))
+        if read.get("error") is not None or find_error(read) is not None:
+            self.finished, self.failure = True, payload
 
 
 def is_failure(answer: bytes) -> bool | None:
@@ -104,20 +109,23 @@ def is_failure(answer: bytes) -> bool | None:
     read = _parsed(answer)
     if read is None:
         return None
-    return read.error is not None and not read.choices
+    return not read.get("choices") and find_error(read) is not None
 
 
 def completion_usage(answer: bytes) -> Usage:
     """The usage of a whole answer, as far as it tells one."""
     read = _parsed(answer)
-    return _counts(read.usage) if read is not None else {}
+    return _counts(read.get("usage")) if read is not None else {}
 
 
-def _parsed(raw: bytes) -> _Answer | None:
+def _parsed(raw: bytes) -> Json | None:
+    """What cannot be read here, the client may: it goes out all the same."""
     try:
-        return _any(raw)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None  # What the tap cannot read, the client may: it goes out all the same.
+        value = loads(raw)
+    except ValueError:
+        # It may take more: half an emoji, as models say it, or a byte order mark.
+        value = salvage(raw) if len(raw) <= LIMIT else None
+    return value if isinstance(value, dict) else None
 
 
 def _counts(usage: object) -> Usage:

@@ -148,7 +148,7 @@ async def reply(
         forget_frames(silent)
         await in_time(relay.finish(), silence)
     except ClaudeProxyError as error:
-        if relay.complete:
+        if relay.complete and stream.started:
             forget_frames(error)
             await in_time(relay.finish(), silence)
             return
@@ -237,7 +237,7 @@ class Relay:
             if tap.finished:
                 # Whatever comes behind its end, and however the connection ends.
                 self._events = WholeEvents()
-                whole = until_end(whole, self._passage.tap)
+                whole = self._ending(until_end(whole, self._passage.tap))
             if self._calls is not None:
                 self._calls.read(whole)
             await stream.write(whole)
@@ -247,6 +247,18 @@ class Relay:
             if not paced:
                 watch.beat_every(self._services.settings.ping_seconds)
                 paced = True
+
+    def _ending(self, events: bytes) -> bytes:
+        """The last events, as their client can read them. Raises the error that they are, if no
+        content has come before it."""
+        if not (failure := self._tap.failure):
+            return events
+        error = self._passage.failed(failure)
+        if not (self._stream.started or self._tap.started):
+            error.headers = {**self._stream.headers, **error.headers}
+            raise error
+        self._context.note_error(error, self._services.redactor)
+        return self._masked(self._passage.ending_in(failure, events))
 
     def _masked(self, events: bytes) -> bytes:
         """Errors without a key, whoever's: they may quote what the upstream was sent."""
@@ -260,6 +272,7 @@ class Relay:
         was_complete = tap.complete
         if rest:
             tap.read(rest)  # Some servers end without the blank line.
+            rest = self._ending(rest)
         if tap.complete:
             _note_usage(self._context, tap.usage)
             # Half an event behind the end is none.

@@ -4,11 +4,11 @@ How answers pass is the same for all of them (`direct`).
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from claude_proxy.codecs import anthropic_messages, openai_chat
-from claude_proxy.codecs.jsonio import loads
-from claude_proxy.codecs.openai_chat.errors import stream_error
+from claude_proxy.codecs.openai_chat import envelope
 from claude_proxy.codecs.passing import MessagesTap, Usage, type_of, usage_of
 from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, is_failure
 from claude_proxy.errors import ProtocolError, UpstreamError
@@ -35,6 +35,10 @@ class Tap(Protocol):
     def complete(self) -> bool:
         """Whether nothing is missing, should the stream end here."""
 
+    @property
+    def failure(self) -> bytes:
+        """The payload of an error that ended the answer, if its client has to be told otherwise."""
+
     def read(self, events: bytes, /) -> None: ...
 
 
@@ -56,6 +60,12 @@ class Passage(NamedTuple):
     """Whether the words of an error are those of a server of this language."""
     refusal: Callable[[int, bytes, str], Refusal]
     """Of an answer's status and body, and of the URL that was asked."""
+    shown: Callable[[int, bytes], bytes]
+    """Of the same: what its clients can read. The very bytes, if they can."""
+    failed: Callable[[bytes], UpstreamError]
+    """The error that a `Tap.failure` is."""
+    ending_in: Callable[[bytes, bytes], bytes]
+    """Of that, and of the events that end in it: what its clients can read, as above."""
     id_header: str
     """By which the upstream names its answer."""
     header_names: frozenset[str]
@@ -85,6 +95,10 @@ def _messages_refusal(status: int, body: bytes, url: str) -> Refusal:
     return Refusal(anthropic_messages.decode_error(status, body))
 
 
+def _as_it_is(_: object, body: bytes) -> bytes:
+    return body
+
+
 _WAITING = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 
 MESSAGES = Passage(
@@ -94,6 +108,9 @@ MESSAGES = Passage(
     check=_check_message,
     speaks=anthropic_messages.is_error,
     refusal=_messages_refusal,
+    shown=_as_it_is,
+    failed=partial(anthropic_messages.decode_error, 200),
+    ending_in=_as_it_is,
     id_header="request-id",
     header_names=_WAITING | {"request-id"},
     header_starts=("anthropic-", "x-ratelimit-"),
@@ -108,7 +125,7 @@ def _check_completion(raw: bytes, status: int) -> None:
     if failed is None:
         raise ProtocolError("The upstream's answer is not a JSON object.")
     if failed:
-        raise stream_error(loads(raw))  # As in a stream its codes tell more than the status.
+        raise envelope.failed(raw)  # As in a stream its codes tell more than the status.
 
 
 def _openai_refusal(status: int, body: bytes, url: str) -> Refusal:
@@ -127,6 +144,9 @@ CHAT = Passage(
     check=_check_completion,
     speaks=bool,
     refusal=_openai_refusal,
+    shown=envelope.enveloped,
+    failed=envelope.failed,
+    ending_in=envelope.ending_in,
     id_header="x-request-id",
     header_names=_WAITING
     | {"x-request-id", "openai-processing-ms", "openai-version", "openai-model"},

@@ -44,7 +44,8 @@ async def check_status(
     id = passed.pop(passage.id_header, "")
     told = type_of(body) is not None if is_json(response) else body.strip()
     if verbatim and 400 <= status < 600 and told and not is_page(response):
-        kind = "application/json" if is_json(response) else "text/plain"
-        error.answer = Answer(body, kind, id, status)
+        shown = passage.shown(status, body)
+        json = is_json(response) or shown is not body
+        error.answer = Answer(shown, "application/json" if json else "text/plain", id, status)
     error.headers = {**error.headers, **passed}
     raise error

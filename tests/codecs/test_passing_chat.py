@@ -1,5 +1,7 @@
 """What is read of Chat Completions that pass by: usage, beginning, end, and nothing else."""
 
+import json
+
 import pytest
 
 from claude_proxy.codecs.passing import until_end
@@ -46,6 +48,25 @@ def test_an_error_of_the_upstream_is_an_end():
     assert read({"error": {"message": "no"}}).finished
     assert read({"error": "no"}).finished
     assert not read({**chunk({"content": "x"}), "error": None}).finished
+    assert read(chunk({"content": "x"})).failure == b""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [{"error": "no"}, {"object": "error", "message": "no", "code": 400}, {"detail": "no"}]
+    + [{"choices": [{"finish_reason": "error"}], "error": {"message": "no"}}],
+)
+@pytest.mark.parametrize("before", [[], [chunk({"content": "x"})]])
+def test_its_payload_is_kept_however_it_came(error, before):
+    payload = json.dumps(error).encode()
+    tap = ChatTap()
+    tap.read(b"".join(map(framed, before)) + b"event: error\n" + framed(payload.decode()))
+    assert tap.finished and tap.failure == payload
+
+
+def test_a_chunk_without_answers_is_no_error():
+    first = {"choices": [], "prompt_filter_results": [{}], "object": ""}
+    assert not read(first, {"id": "x"}, {"object": "chat.completion.chunk"}).finished
 
 
 def test_a_text_that_looks_like_an_end_is_none():
@@ -86,4 +107,11 @@ def test_a_whole_answer_tells_its_usage_and_whether_it_is_one():
     assert is_failure(b'{"error": {"message": "no"}}') is True
     assert is_failure(b'{"choices": [{}], "error": {"code": 1}}') is False
     assert is_failure(b'{"choices": []}') is False
+    assert is_failure(b'{"object": "error", "message": "no"}') is True
     assert is_failure(b"<html>") is None
+
+
+@pytest.mark.parametrize("text", [rb"\ud83d", b"\xff", b"\x01"])
+def test_a_whole_answer_may_have_half_an_emoji(text):
+    raw = b'{"choices": [{"message": {"content": "' + text + b'"}}], "usage": {"prompt_tokens": 3}}'
+    assert is_failure(raw) is False and completion_usage(raw) == {"input_tokens": 3}

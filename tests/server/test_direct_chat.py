@@ -157,9 +157,51 @@ def test_an_error_of_the_upstream_is_passed_on_with_its_status(server, upstream)
     reply = post(server().url)
     assert reply.status_code == 429 and reply.headers["retry-after"] == "7"
     assert reply.json() == refusal(429, "no money", code="insufficient_quota").body
+
+
+def test_an_error_in_another_shape_gets_the_one_that_clients_read(server, upstream):
+    url = server().url
     upstream.play(Reply(b"engine on fire", status=500, headers={"content-type": "text/plain"}))
-    reply = post(server().url)
-    assert (reply.status_code, reply.text) == (500, "engine on fire")
+    for stream in (False, True):
+        reply = post(url, {**HELLO, "stream": stream})
+        assert reply.status_code == 500 and reply.headers["content-type"] == "application/json"
+        assert reply.json()["error"]["message"] == "engine on fire"
+    upstream.play(Reply({"detail": f"bad key {UPSTREAM_KEY}"}, status=403))
+    reply = post(url)
+    assert reply.status_code == 403 and reply.json()["error"]["message"].startswith("bad key")
+    assert UPSTREAM_KEY not in reply.text and reply.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("error", [{"error": {"message": "slow", "code": 429}}, {"detail": "no"}])
+def test_an_error_before_any_content_has_its_status(server, upstream, error):
+    limits = {"x-request-id": "up-1", "x-ratelimit-remaining-requests": "0", "retry-after": "2"}
+    upstream.play(Reply(stream=[b": hello\n\n", error], headers=limits))
+    reply = post(server().url, stream())
+    assert reply.status_code == (429 if "error" in error else 502)
+    assert reply.json()["error"]["message"] in ("slow", "no")
+    assert reply.headers["x-ratelimit-remaining-requests"] == "0"
+    assert reply.headers["retry-after"] == "2"
+
+
+def test_and_so_another_upstream_can_be_asked(server, upstream):
+    play = text_stream("x")
+    upstream.play(Reply(stream=[{"error": {"message": "down", "code": 503}}]), Reply(stream=play))
+    reply = post(server(CLAUDE_PROXY_FALLBACKS="backup-model").url, stream())
+    assert reply.content == on_the_wire(play) and len(upstream.posts) == 2
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b""])
+def test_an_error_in_mid_stream_can_be_read_by_clients(server, upstream, end):
+    first = chunk({"content": "x"})
+    failure = json.dumps({"detail": f"bad key {UPSTREAM_KEY}"}).encode()
+    upstream.play(Reply(stream=[first, b"data: " + failure + end]))
+    with capture_logs() as lines:
+        reply = post(server().url, stream())
+        assert eventually(lambda: any(each["event"] == "request_finished" for each in lines))
+    rest = reply.content.removeprefix(framed(first))
+    told = json.loads(rest.removeprefix(b"data: "))["error"]
+    assert told["message"].startswith("bad key") and UPSTREAM_KEY not in reply.text
+    assert next(each for each in lines if each["event"] == "request_finished")["error"]
 
 
 def test_keys_are_masked_in_errors_of_both_kinds(server, upstream):

@@ -6,7 +6,8 @@ As an upstream's language Messages requests go out in it and its answers come in
 Source: https://platform.openai.com/docs/api-reference/chat
 """
 
-from claude_proxy.codecs.openai_chat.errors import decode_error, encode_error
+from claude_proxy.codecs.openai_chat.envelope import encode_error
+from claude_proxy.codecs.openai_chat.errors import decode_error
 from claude_proxy.codecs.openai_chat.inbound import (
     DEFAULT_MAX_TOKENS,
     PEEKED,

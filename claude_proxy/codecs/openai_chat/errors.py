@@ -1,4 +1,4 @@
-"""Errors of Chat upstreams: read in any shape, written in OpenAI's."""
+"""Errors of Chat upstreams, read in whatever shape."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,8 @@ from typing import Any
 
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.codecs.openai_chat.overflow import Overflow, find_overflow
-from claude_proxy.errors import ClaudeProxyError, UpstreamError
+from claude_proxy.errors import UpstreamError
 from claude_proxy.types import Json
-from claude_proxy.types.anthropic import ErrorType
 
 MESSAGE_LIMIT = 2_000
 """Characters of an upstream's message that are passed on."""
@@ -26,9 +25,12 @@ _OVERFLOWING = frozenset({400, 413, 422, 500, 502})
 
 _TOO_LARGE = 413
 
+NO_QUOTA = "insufficient_quota"
+"""OpenAI's code, and type, where no waiting will help."""
+
 _QUOTA_CODES = frozenset(
     {
-        "insufficient_quota",  # OpenAI
+        NO_QUOTA,
         "billing_hard_limit_reached",  # OpenAI
         "billing_not_active",  # OpenAI
         "exceeded_current_quota_error",  # Moonshot
@@ -116,44 +118,23 @@ _WRITTEN_LENGTH = 200
 
 _NO_RETRY = {"x-should-retry": "false"}
 
-_OPENAI_TYPES: dict[ErrorType, tuple[str, str | None]] = {
-    "invalid_request_error": ("invalid_request_error", None),
-    "authentication_error": ("authentication_error", "invalid_api_key"),
-    "billing_error": ("insufficient_quota", "insufficient_quota"),
-    "permission_error": ("permission_error", None),
-    "not_found_error": ("invalid_request_error", "model_not_found"),
-    "request_too_large": ("invalid_request_error", "request_too_large"),
-    "rate_limit_error": ("rate_limit_error", "rate_limit_exceeded"),
-    "api_error": ("server_error", None),
-    "overloaded_error": ("server_error", "overloaded"),
-    "timeout_error": ("server_error", "timeout"),
-}
-"""`type` and, unless the error has its own, `code` in OpenAI's envelope."""
-
-
-def encode_error(error: ClaudeProxyError, /, *, request_id: str | None = None) -> tuple[int, Json]:
-    """Status and body for an OpenAI client; the request id has no place in that body."""
-    type, code = _OPENAI_TYPES[error.type]
-    code = error.code or code
-    if code is None and error.status == 400 and error.param is None:
-        # Messages has no code for an overflow, only a sentence.
-        overflow = find_overflow(error.message, frozenset(), {})
-        code = None if overflow is None else "context_length_exceeded"
-    body = {"message": error.message, "type": type, "param": error.param, "code": code}
-    return error.status, {"error": body}
-
 
 def decode_error(status: int, body: bytes, /) -> UpstreamError:
     """The error that an upstream's non-2xx answer stands for.
 
     Also for an answer which is no answer: a redirect, or a 2xx that is not JSON, is a 502.
     """
+    return _upstream_error(status, problem_of(body)[1])
+
+
+def problem_of(body: bytes) -> tuple[Any, "Problem"]:
+    """An error's body, parsed (None where that is impossible), and what it says."""
     try:
         # Servers that had begun to stream put even a refusal into an event.
-        problem = _Problem.of(loads(body.strip().removeprefix(b"data:")))
+        value = loads(body.strip().removeprefix(b"data:"))
     except ValueError:
-        problem = _Problem(body[: 4 * MESSAGE_LIMIT].decode("utf-8", "replace").strip())
-    return _upstream_error(status, problem)
+        return None, Problem(body[: 4 * MESSAGE_LIMIT].decode("utf-8", "replace").strip())
+    return value, Problem.of(value)
 
 
 def find_error(value: object) -> Any | None:
@@ -172,12 +153,12 @@ def find_error(value: object) -> Any | None:
 
 def stream_error(value: object) -> UpstreamError:
     """The error in an answer with status 200; its status comes from its code, else 502."""
-    problem = _Problem.of(value)
+    problem = Problem.of(value)
     return _upstream_error(problem.status or 502, problem)
 
 
 @dataclass(frozen=True, slots=True)
-class _Problem:
+class Problem:
     """An upstream's error, read from whatever shape."""
 
     message: str = ""
@@ -189,7 +170,7 @@ class _Problem:
     fields: Json | None = None
 
     @classmethod
-    def of(cls, value: object) -> "_Problem":
+    def of(cls, value: object) -> "Problem":
         value = _unwrap(value)
         if not isinstance(value, dict):
             return cls(_words(value))
@@ -275,7 +256,7 @@ def _provider_text(fields: Json) -> str:
         return raw
 
 
-def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
+def _upstream_error(status: int, problem: Problem) -> UpstreamError:
     if status in _OVERFLOWING:
         overflow = find_overflow(problem.message, problem.codes, problem.fields or {})
         if overflow is not None:
@@ -283,11 +264,11 @@ def _upstream_error(status: int, problem: _Problem) -> UpstreamError:
     if status == _TOO_LARGE and not problem.message and not problem.codes:
         # Cerebras has no words for an overflow. Others mean bytes, with the same cure.
         return UpstreamError(Overflow().sentence(), status=400)
-    message = _message(status, problem.message)
+    message = told(status, problem.message)
     if BROKEN_CALL in problem.codes:
         message = _broken_call(message, problem.fields or {})
     if not problem.codes.isdisjoint(_QUOTA_CODES) and status != 402:
-        return UpstreamError(message, status=429, quoted=True, headers=_NO_RETRY)
+        return UpstreamError(message, status=429, quoted=True, headers=_NO_RETRY, code=NO_QUOTA)
     status = _our_status(status)
     headers = _NO_RETRY if status in (401, 403) else {}
     return UpstreamError(
@@ -313,7 +294,8 @@ def _our_status(status: int) -> int:
     return status if 400 <= status < 500 or status in _KEPT else 502
 
 
-def _message(status: int, text: str) -> str:
+def told(status: int, text: str) -> str:
+    """An upstream's words, as far as there are any for people, or what its status means."""
     if _HTML.match(text):
         return f"The upstream answered with an HTML page (status {status})"
     if not text:

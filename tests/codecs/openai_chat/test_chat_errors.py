@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-from claude_proxy.codecs.openai_chat import decode_error, encode_error
+from claude_proxy.codecs.openai_chat import decode_error
 from claude_proxy.codecs.openai_chat.errors import MESSAGE_LIMIT, find_error, stream_error
-from claude_proxy.errors import STATUS, ClaudeProxyError, RequestError, UpstreamError
 
 STATUSES = [
     (400, 400, "invalid_request_error"),
@@ -600,53 +599,6 @@ def test_error_with_status_200(value: object, status: int, type: str) -> None:
 )
 def test_what_is_no_error(value: object) -> None:
     assert find_error(value) is None
-
-
-def test_an_error_may_have_a_more_exact_code() -> None:
-    error = RequestError("no", status=404, code="unknown_url")
-    assert encode_error(error)[1]["error"]["code"] == "unknown_url"
-
-
-def test_encode_error_is_openai_s_envelope() -> None:
-    assert encode_error(RequestError("no"), request_id="req_1") == (
-        400,
-        {
-            "error": {
-                "message": "no",
-                "type": "invalid_request_error",
-                "param": None,
-                "code": None,
-            }
-        },
-    )
-
-
-def test_an_error_of_a_request_names_its_field() -> None:
-    status, body = encode_error(RequestError("n: no", param="n"))
-    assert (status, body["error"]["param"], body["error"]["code"]) == (400, "n", None)
-
-
-@pytest.mark.parametrize(
-    ("message", "status", "code"),
-    [
-        ("prompt is too long: 5 tokens > 4 maximum", 400, "context_length_exceeded"),
-        ("prompt is too long: 5 tokens > 4 maximum", 500, None),
-        ("no", 400, None),
-        ("no", 401, "invalid_api_key"),
-        ("no", 404, "model_not_found"),
-        ("no", 429, "rate_limit_exceeded"),
-        ("no", 402, "insufficient_quota"),
-    ],
-)
-def test_codes_of_openai(message: str, status: int, code: str | None) -> None:
-    assert encode_error(UpstreamError(message, status=status))[1]["error"]["code"] == code
-
-
-@pytest.mark.parametrize("type", STATUS)
-def test_every_error_type_has_its_envelope(type: str) -> None:
-    status, body = encode_error(ClaudeProxyError("no", status=418, type=type))
-    assert status == 418
-    assert set(body["error"]) == {"message", "type", "param", "code"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from claude_proxy.codecs.jsonio import dumps
-from claude_proxy.codecs.openai_chat.errors import encode_error
+from claude_proxy.codecs.openai_chat.envelope import encode_error
 from claude_proxy.codecs.openai_chat.inbound.thoughts import DETAILS_FORMAT
 from claude_proxy.errors import STATUS, ClaudeProxyError
 from claude_proxy.types import Json
