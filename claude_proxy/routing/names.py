@@ -15,8 +15,9 @@ CLAUDE = {"BIG": "claude-opus-5-5", "MIDDLE": "claude-sonnet-5-5", "SMALL": "cla
 """A name of Claude's own in each tier."""
 
 ALIASES: tuple[tuple[str, str], ...] = (
+    ("gpt-oss*", ""),
     ("gpt-3.5*", "haiku"),
-    ("*-nano*", "haiku"),
+    ("gpt-*-nano*", "haiku"),
     ("gpt-*-mini*", "haiku"),
     ("o[1-9]*-mini*", "sonnet"),
     ("gpt-5*", "opus"),
@@ -27,7 +28,8 @@ ALIASES: tuple[tuple[str, str], ...] = (
     ("text-davinci-*", "haiku"),
 )
 """OpenAI's names, as its clients have them built in, and the word of the tier of their size. They
-count where nobody but Claude could answer."""
+count where nobody but Claude could answer. "" is no alias: whoever asks for a model with open
+weights means that one, and has to hear that it is not there."""
 
 # Claude as its resellers write it: `anthropic/claude-…` (OpenRouter), `us.anthropic.claude-…`
 # (Bedrock), `vertex_ai/claude-…`. Other owners' models with the word in their name are not
@@ -75,7 +77,8 @@ class ModelMap:
     """The names of all upstreams."""
 
     aliases: tuple[tuple[str, str], ...] = ()
-    """(glob, tier's word or model) pairs for names that would else be unknown."""
+    """(glob, tier's word or model) pairs for names that would else be unknown; "": it is no alias,
+    whatever comes after."""
 
     def tier(self, name: str) -> str:
         return {"BIG": self.big, "MIDDLE": self.middle, "SMALL": self.small}[name]
@@ -170,6 +173,8 @@ def _aliased(name: str, models: ModelMap) -> Named | None:
     bare = name.lower().removeprefix(_ALIAS_OWNER)
     for glob, meant in models.aliases:
         if fnmatchcase(bare, glob.lower()):
+            if not meant:
+                return None
             model = models.tier(TIERS[meant.lower()]) if meant.lower() in TIERS else meant
             reason = f'alias "{glob}" to {TIERS.get(meant.lower(), meant)}'
             return *models.served(model, name), reason

@@ -184,7 +184,7 @@ def targets(router: Router) -> dict[str, list[str]]:
         "CLAUDE_PROXY_SMALL_MODEL": [models.small],
         "CLAUDE_PROXY_MODELS": [model for _, model in models.globs],
         "CLAUDE_PROXY_MODEL_ALIASES": [
-            meant for _, meant in models.aliases if meant.lower() not in TIERS
+            meant for _, meant in models.aliases if meant and meant.lower() not in TIERS
         ],
         "CLAUDE_PROXY_SUBAGENTS": list(router.subagents.values()),
         "CLAUDE_PROXY_VISION_MODEL": [router.vision] if router.vision else [],

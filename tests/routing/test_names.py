@@ -180,6 +180,9 @@ def test_tiers_that_are_not_set_stay_what_they_are() -> None:
         ("o4-mini", "middle"),
         ("chatgpt-4o-latest", "middle"),
         ("llama-3", "llama-3"),
+        ("gpt-oss-120b", "gpt-oss-120b"),
+        ("openai/gpt-oss-20b-mini", "openai/gpt-oss-20b-mini"),
+        ("nvidia/nemotron-nano", "nvidia/nemotron-nano"),
     ],
 )
 def test_openai_s_names_mean_the_tier_of_their_size(name: str, model: str) -> None:
@@ -192,6 +195,12 @@ def test_an_alias_means_a_tier_or_a_model_and_the_first_one_counts() -> None:
     found = [route(Peek(n, stream=False), models, base_url=BASE_URL) for n in ("gpt-9", "gpt-4")]
     assert [each.model for each in found] == ["b", "qwen3:8b"]
     assert [each.reason for each in found] == ['alias "gpt-9*" to BIG', 'alias "gpt-*" to qwen3:8b']
+
+
+def test_an_own_alias_counts_before_one_that_is_none() -> None:
+    models = ModelMap("b", "m", "s", aliases=(("gpt-oss*", "haiku"), *ALIASES))
+    found = route(Peek("gpt-oss-20b", stream=False), models, base_url=BASE_URL)
+    assert (found.model, found.reason) == ("s", 'alias "gpt-oss*" to SMALL')
 
 
 def test_what_is_configured_is_no_alias() -> None:

@@ -140,7 +140,9 @@ def test_errors_have_their_status(
         assert answer.headers["x-should-retry"] == "false"
 
 
-@pytest.mark.parametrize("model", ["mistral-large", "claude-code-cli/llama", "claude-code-cli/"])
+@pytest.mark.parametrize(
+    "model", ["mistral-large", "gpt-oss-120b", "claude-code-cli/llama", "claude-code-cli/"]
+)
 def test_unknown_models_are_not_found(start: Start, log: Path, model: str) -> None:
     answer = post(start(), body(model=model))
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")
