@@ -19,6 +19,9 @@ class WireRequest(NamedTuple):
     parts: AsyncIterable[bytes] | None = None
     """A body that is not there yet, in place of `body`: it can be sent only once, and so goes out
     on a connection of its own. Without a `content-length` it is chunked."""
+    client: str = ""
+    """Whose request it is, for backends that remember conversations; never sent. It is equal for
+    requests of one client, and tells nothing of its key."""
 
 
 class WireResponse(Protocol):

@@ -54,7 +54,7 @@ def asked(
     dialect = upstream.dialect(request["model"], profile)
     if dialect == "messages":
         return _passed(upstream, key, request, profile, on_drop)
-    codec, path, _ = TRANSLATIONS[dialect]
+    codec, path, *_ = TRANSLATIONS[dialect]
     names = codec.tool_names(request, profile=profile)
     body = codec.encode_request(request, profile=profile, on_drop=on_drop, renamed=names)
     raw, stream = dumps_body(body), bool(body.get("stream"))

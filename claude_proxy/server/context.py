@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import structlog
@@ -77,6 +78,10 @@ class Context:
         if self._keys is None:
             self._keys = credentials(self.headers)
         return self._keys
+
+    def client(self) -> str:
+        """A hash of the credentials, the same for each request with them, in whichever header."""
+        return sha256("\0".join(sorted({*self.keys()})).encode()).hexdigest()
 
     def oauth(self) -> bool:
         """Whether the credential is a login at Anthropic, however it looks."""

@@ -23,11 +23,13 @@ class Translation(NamedTuple):
     queue: float = 0.0
     """Most seconds that a request may wait for its turn before the upstream is asked. Nothing is
     answered meanwhile, so that one whose turn does not come has a real status."""
+    remembers: bool = False
+    """Whether the backend keeps conversations, and so has to know whose they are."""
 
 
 TRANSLATIONS: Mapping[Dialect, Translation] = {
     "chat": Translation(openai_chat, "/chat/completions"),
     "responses": Translation(openai_responses, "/responses"),
     "messages": Translation(anthropic_upstream, "/v1/messages"),
-    "claude-cli": Translation(claude_cli, "", queue=30.0),
+    "claude-cli": Translation(claude_cli, "", queue=30.0, remembers=True),
 }

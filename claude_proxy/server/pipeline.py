@@ -130,7 +130,7 @@ def _translated(
     if route.dialect == "messages":
         wire = in_messages(services, context, call, outgoing, route, notes, without=without)
     else:
-        wire = in_openai_s(services, outgoing, route, known, notes, key=key)
+        wire = in_openai_s(services, context, outgoing, route, known, notes, key=key)
     if route.learned or route.trial:
         tell_learned(route, request, notes)
     return Plan(

@@ -49,6 +49,7 @@ def in_messages(
 
 def in_openai_s(
     services: Services,
+    context: Context,
     request: MessagesRequest,
     route: Route,
     known: Known,
@@ -57,7 +58,8 @@ def in_openai_s(
     key: str,
 ) -> WireRequest:
     """In one of OpenAI's languages, within the model's window."""
-    codec, path, _ = TRANSLATIONS[route.dialect]
+    translation = TRANSLATIONS[route.dialect]
+    codec = translation.codec
     facts = known._asdict()
     raw = dumps_body(codec.encode_request(request, on_drop=notes, **facts))
     fitted = services.windows.fit(request, route, size=len(raw), on_drop=notes)
@@ -65,4 +67,5 @@ def in_openai_s(
         raw = dumps_body(codec.encode_request(fitted, **facts))
     stream = request.get("stream") is True or route.profile.whole_answers == "streamed"
     upstream = services.upstreams[route.upstream]
-    return upstream.call(path, raw, model=route.model, key=key, stream=stream)
+    wire = upstream.call(translation.path, raw, model=route.model, key=key, stream=stream)
+    return wire._replace(client=context.client()) if translation.remembers else wire

@@ -100,6 +100,26 @@ def test_the_sdk_runs_the_tools_and_the_process_goes_on(start: Start, log: Path)
     assert len(runs(log)) == 1
 
 
+def test_no_process_is_shared_by_different_keys(start: Start, log: Path) -> None:
+    server, session = start(), {"x-claude-code-session-id": "one-and-the-same"}
+    asked = body("One")
+    assert post(server, asked, **session, **{"x-api-key": "first"}).status_code == 200
+    asked["messages"] += [{"role": "assistant", "content": "One"}]
+    asked["messages"] += [{"role": "user", "content": "[[world]]"}]
+    shown = [{"x-api-key": "second"}, {}, {"authorization": "Bearer first"}]
+    told = [json.loads(_text(post(server, asked, **session, **key))) for key in shown]
+    # Of all that a process has heard, only what was said with the same key comes from before.
+    counts = [[line.get("shouldQuery") for line in each["heard"][1:]] for each in told]
+    assert counts == [[False, None, None], [False, None, None], [None, None]]
+    assert len(runs(log)) == 3
+    assert not any("first" in json.dumps(each) for each in told)
+
+
+def _text(answer: httpx.Response) -> str:
+    text: str = answer.json()["content"][0]["text"]
+    return text
+
+
 def test_clients_of_openai_get_text_and_tools(start: Start, log: Path) -> None:
     url = f"{start().url}/v1"
     with openai.OpenAI(base_url=url, api_key="any", max_retries=0) as client:

@@ -47,7 +47,7 @@ class ClaudeCli:
         if request.method == "GET":
             return _List()
         self.attempts += 1
-        session = await self.pool.take(loads(request.body))
+        session = await self.pool.take(loads(request.body), request.client)
         return _Answer(self.pool, session, self._bounds)
 
     async def version(self) -> str | None:

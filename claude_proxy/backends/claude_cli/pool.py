@@ -67,10 +67,10 @@ class Pool:
         """Processes that are kept for the next request of their conversation."""
         return len(self._idle)
 
-    async def take(self, document: Json) -> Session:
-        """A process that answers the document's last line. Raises `ClaudeProxyError` 429 when
-        there is no room for one, and `UpstreamError`."""
-        asked = Asked.of(document)
+    async def take(self, document: Json, client: str = "") -> Session:
+        """A process that answers the document's last line, and that no other client had before.
+        Raises `ClaudeProxyError` 429 when there is no room for one, and `UpstreamError`."""
+        asked = Asked.of(document, client)
         # A quick client is here before the CLI has said that its last turn is over.
         if near := [task for one, task in self._settling.items() if one.key == asked.start]:
             await asyncio.wait(near)

@@ -52,8 +52,9 @@ class Asked(NamedTuple):
     """Fingerprints of the conversation before the line that asks."""
 
     @classmethod
-    def of(cls, document: Json) -> "Asked":
-        start = _hash([document["start"], document.get("session")])
+    def of(cls, document: Json, client: str = "") -> "Asked":
+        """`client` is equal for requests with the same key."""
+        start = _hash([document["start"], document.get("session"), client])
         return cls(start, tuple(fingerprint_of(line) for line in document["history"]))
 
 

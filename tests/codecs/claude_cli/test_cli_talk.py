@@ -47,6 +47,7 @@ def test_a_process_is_found_by_start_session_and_history() -> None:
     assert first == Asked.of(document("Other"))  # What is asked is not in its memory yet.
     assert first != Asked.of(document("One", system="Be brief"))
     assert first != Asked.of(document("One", metadata={"user_id": "u"}))
+    assert first != Asked.of(document("One"), "somebody's key, hashed")
     assert first.start == Asked.of(document("One", "Two", "Three")).start
     assert len(Asked.of(document("One", "Two", "Three")).history) == 2
 
