@@ -56,8 +56,8 @@ def retarget(
         native = replace(native, history_thinking="dropped")
     head = body.some("model", "max_tokens", "thinking")
     changes: dict[str, Any] = {} if head["model"] == model else {"model": model}
-    asked = head.get("max_tokens")
-    if type(asked) is int and (bound := bounded(asked, least, most)) != asked:
+    asked = whole_number(head.get("max_tokens"))
+    if asked is not None and (bound := bounded(asked, least, most)) != asked:
         changes["max_tokens"] = bound
         on_drop("max_tokens", f"{asked} {'lowered' if bound < asked else 'raised'} to {bound}")
     messages = _history(body, native)
@@ -149,6 +149,13 @@ def kept_betas(value: str, native: Native, on_drop: OnDrop) -> str:
     for name in gone:
         on_drop(f"anthropic-beta.{name}", _REFUSED)
     return ",".join(name for name in names if name not in gone)
+
+
+def whole_number(value: object) -> int | None:
+    """A limit of tokens, also one that is written `1e3`; None for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def bounded(asked: int, least: int | None, most: int | None) -> int:

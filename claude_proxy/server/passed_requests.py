@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from claude_proxy.backends import WireRequest
 from claude_proxy.codecs import openai_chat
 from claude_proxy.codecs.demote import as_stream
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.codecs.passing_chat import ChatTap
-from claude_proxy.codecs.retarget import bounded, retarget
+from claude_proxy.codecs.retarget import bounded, retarget, whole_number
 from claude_proxy.native import Native
 from claude_proxy.profiles import Profile
 from claude_proxy.routing import Route
@@ -163,19 +163,26 @@ def _retargeted(services: Services, call: Call, route: Route, notes: Notes) -> b
     least = services.settings.min_tokens_limit
     most = most_tokens(services.settings.max_tokens_limit, route)
     for name in _LIMITS:
-        asked = after.get(name)
-        if type(asked) is int and (bound := bounded(asked, least, most)) != asked:
+        asked = whole_number(after.get(name))
+        if asked is not None and (bound := bounded(asked, least, most)) != asked:
             notes(name, f"{asked} {'lowered' if bound < asked else 'raised'} to {bound}")
             after[name] = bound
-    if after == before:
-        return call.body.raw
-    parts: dict[str, Any] = {}
-    for name, value in call.body.members().items():
-        if name in before:
-            parts |= after  # All in the place of the first one.
+    return call.body.raw if after == before else dumps(_put_in(call.body.members(), before, after))
+
+
+def _put_in(members: Json, before: Json, after: Json) -> Json:
+    """The members with what changed of them, each in its place; all else keeps its bytes."""
+    renamed = {name: value for name, value in after.items() if name not in before}
+    parts: Json = {}
+    for name, raw in members.items():
+        if name not in before:
+            parts[name] = raw
+        elif name not in after:
+            # Left out, or a limit that goes by its other name.
+            parts |= renamed if name in _LIMITS else {}
         else:
-            parts[name] = value
-    return dumps(parts)
+            parts[name] = raw if after[name] == before[name] else after[name]
+    return parts
 
 
 def _choices(asked: Json) -> int:

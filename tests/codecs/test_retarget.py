@@ -68,6 +68,9 @@ def test_a_users_limit_is_told():
     out, dropped = sent(RAW, least=100)
     assert loads(out)["max_tokens"] == 100
     assert dropped == [("max_tokens", "8 raised to 100")]
+    out, dropped = sent(RAW.replace(b'"max_tokens":8', b'"max_tokens":1e2'), most=50)
+    assert loads(out)["max_tokens"] == 50
+    assert dropped == [("max_tokens", "100 lowered to 50")]
 
 
 @pytest.mark.parametrize("asked", [b'"8"', b"null", b"true", b"1.5"])

@@ -63,6 +63,25 @@ def test_only_what_must_change_changes(server, upstream):
     assert "max_tokens=99 lowered to 50" in reply.headers["x-claude-proxy-notes"]
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (b'"max_tokens": 1e3', b'"max_tokens":1e3'),
+        (b'"max_tokens": null', b'"max_tokens":null'),
+        (b'"max_tokens": 2E3', b'"max_tokens":1500'),
+        (b'"max_tokens": 2000.0', b'"max_tokens":1500'),
+        (b'"max_tokens": 10.5', b'"max_tokens":10.5'),
+        (b'"max_tokens": "many"', b'"max_tokens":"many"'),
+        (b'"max_completion_tokens": 1e3', b'"max_tokens":1000'),
+        (b'"max_tokens": 7, "max_completion_tokens": 2e3', b'"max_tokens":1500'),
+    ],
+)
+def test_a_limit_is_a_number_however_it_is_written(server, upstream, given, sent):
+    url = server(CLAUDE_PROXY_MODELS="mine:other/model", CLAUDE_PROXY_MAX_TOKENS_LIMIT="1500").url
+    post(url, b'{"a": 1.50, ' + given + b', "model": "mine", "messages": []}')
+    assert upstream.last.body == b'{"a":1.50,' + sent + b',"model":"other/model","messages":[]}'
+
+
 def test_the_least_limit_of_the_user_holds_here_too(server, upstream):
     reply = post(server(CLAUDE_PROXY_MIN_TOKENS_LIMIT="20").url, {**HELLO, "max_tokens": 5})
     assert upstream.last.json["max_tokens"] == 20

@@ -1,6 +1,7 @@
 """A client's request for an upstream of the same language: only what must be is changed."""
 
 from claude_proxy.codecs import OnDrop, ignore_drop
+from claude_proxy.codecs.retarget import whole_number
 from claude_proxy.profiles import Profile
 from claude_proxy.types import Json
 
@@ -33,10 +34,13 @@ def _limit(name: str, body: Json, profile: Profile, on_drop: OnDrop) -> Json:
             on_drop(name, "max_completion_tokens is used")
         return {}
     if value is None:
-        return {}  # which means the same everywhere
+        # Which means the same everywhere, so nothing has to change for it.
+        kept = name == profile.max_tokens_field and not any(body.get(limit) for limit in _LIMITS)
+        return {name: None} if kept else {}
     # A careful guess about an unknown model must not override what the client knows.
     most = None if profile.cap_assumed else profile.max_output_tokens
-    if type(value) is int and most is not None and value > most:
+    asked = whole_number(value)
+    if asked is not None and most is not None and asked > most:
         on_drop(name, f"clamped to {most}")
-        value = most
-    return {profile.max_tokens_field: value}
+        asked = most
+    return {profile.max_tokens_field: value if asked is None else asked}

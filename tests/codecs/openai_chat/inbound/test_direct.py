@@ -38,6 +38,11 @@ def test_all_but_the_model_and_the_limit_stays(case: Case) -> None:
         ({"max_tokens": 5, "max_completion_tokens": 5}, GPT_4O, {"max_tokens": 5}, []),
         ({"max_tokens": 5, "max_completion_tokens": None}, GPT_4O, {"max_tokens": 5}, []),
         ({"max_tokens": "5"}, GPT_4O, {"max_tokens": "5"}, []),
+        ({"max_tokens": 5, "max_completion_tokens": None}, GPT_5, {"max_completion_tokens": 5}, []),
+        ({"max_tokens": None}, GPT_4O, {"max_tokens": None}, []),
+        ({"max_tokens": None}, GPT_5, {}, []),
+        ({"max_tokens": 1e6}, GPT_4O, {"max_tokens": CAP}, ["max_tokens"]),
+        ({"max_tokens": 5.5}, GPT_4O, {"max_tokens": 5.5}, []),
     ],
 )
 def test_limits(limits: Any, profile: Profile, sent: Any, dropped: list[str]) -> None:
