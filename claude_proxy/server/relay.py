@@ -21,7 +21,7 @@ from claude_proxy.server.dialects import TRANSLATIONS
 from claude_proxy.server.mending import mended_whole, mending, note_faults
 from claude_proxy.server.notes import Notes, count_late, more_noted
 from claude_proxy.server.passed_errors import NO_SUCH_ENDPOINT, NotSpoken
-from claude_proxy.server.rate_headers import anthropic_limits
+from claude_proxy.server.rate_headers import anthropic_limits, openai_limits
 from claude_proxy.server.reading import (
     MAX_ANSWER_BYTES,
     MAX_ERROR_BYTES,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from claude_proxy.server.pipeline import Plan
 
 _PASSED_ERROR_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
+_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
 _EVENT_STARTS = (b"data:", b"event:", b":")
 _MAX_PASSED, _MAX_PASSED_VALUE = 32, 256
 _UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
@@ -323,10 +324,11 @@ def _passed_headers(response: WireResponse) -> dict[str, str]:
             break
     for name, value in response.headers.items():
         lower = name.lower()
-        if lower.startswith("x-ratelimit-") and len(passed) < _MAX_PASSED:
+        if lower.startswith(_LIMITS) and len(passed) < _MAX_PASSED:
             passed[lower] = value
     passed = {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
-    return {**passed, **anthropic_limits(passed, time.time())}
+    now = time.time()
+    return {**anthropic_limits(passed, now), **openai_limits(passed, now), **passed}
 
 
 def own_headers(services: Services, response: WireResponse, keys: Sequence[str]) -> dict[str, str]:
