@@ -177,17 +177,21 @@ def test_the_sdk_has_its_tools_run_by_one_process(nest: Nest) -> None:
     assert sent["function"]["description"] == tool["description"]
 
 
-@pytest.mark.parametrize("failed", [False, True])
-def test_a_long_result_arrives_whole(nest: Nest, failed: bool) -> None:
+@pytest.mark.parametrize(
+    ("count", "failed", "started"), [(40_000, False, 0), (60_000, False, 1), (40_000, True, 1)]
+)
+def test_a_long_result_arrives_whole(nest: Nest, count: int, failed: bool, started: int) -> None:
     tool = {"name": "Bash", "input_schema": {"type": "object", "properties": {}}}
     request = asked("same_ids", tools=[tool])
     answer = nest.client.messages.create(**request)
     (call,) = [block for block in answer.content if block.type == "tool_use"]
-    words = "word " * 60_000
+    words = "word " * count
     result = {"type": "tool_result", "tool_use_id": call.id, "content": words, "is_error": failed}
     request["messages"] += [{"role": "assistant", "content": answer.content}]
     request["messages"] += [{"role": "user", "content": [result]}]
+    before = len(nest.runs)
     nest.client.messages.create(**request)
+    assert len(nest.runs) - before == started
     told = nest.upstream.last.json["messages"][-1]
     assert words.strip() in told["content"]
 

@@ -13,9 +13,12 @@ from claude_proxy.types import Json
 
 CALL, LIST = "tools/call", "tools/list"
 _NO_OUTPUT = {"type": "text", "text": "(no output)"}
-_LONGEST = 30_000
-"""Characters of all results together. Of longer ones the CLI keeps the most in a file, but not of
-those in a history."""
+_SHORTENS: Json = {"anthropic/maxResultSizeChars": 500_000}
+"""What a tool may say of itself: of a result that is longer the CLI keeps the most in a file. That
+is the most that it takes; without a word it is 50,000."""
+_LONGEST = 200_000
+"""Characters of all results together, as JavaScript counts them. It is what the CLI may hold all
+results of one message to, whatever a tool says of itself, but not those in a history."""
 _METHOD_NOT_FOUND = -32601
 
 
@@ -89,7 +92,7 @@ def _told(message: Json, tools: Sequence[Json], result: Json) -> Json | None:
                 "serverInfo": about,
             }
         case "tools/list":
-            return {"tools": list(tools)}
+            return {"tools": [{**tool, "_meta": _SHORTENS} for tool in tools]}
         case "tools/call":
             return result
         case "ping":
@@ -134,7 +137,8 @@ def _result(block: Json) -> Json | None:
 
 
 def _size(result: Json) -> int:
-    return sum(len(content.get("text", "")) for content in result["content"])
+    texts = (content.get("text", "") for content in result["content"])
+    return sum(len(text.encode("utf-16-le", "surrogatepass")) // 2 for text in texts)
 
 
 def _content(block: Json) -> Json | None:

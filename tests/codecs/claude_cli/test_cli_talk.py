@@ -83,7 +83,8 @@ def test_the_server_of_the_tools_answers() -> None:
     told = answer(asks("initialize", protocolVersion="2025-11-25"))["result"]
     assert told["protocolVersion"] == "2025-11-25"
     assert told["capabilities"] == {"tools": {}}
-    assert answer(asks("tools/list"))["result"] == {"tools": [TOOL]}
+    longest = {"anthropic/maxResultSizeChars": 500_000}
+    assert answer(asks("tools/list"))["result"] == {"tools": [{**TOOL, "_meta": longest}]}
     assert lists(asks("tools/list")) and not lists(asks("ping"))
     assert answer(asks("ping"))["result"] == {}
     assert answer(asks("notifications/initialized"))["result"] == {}
@@ -135,5 +136,6 @@ def test_what_mcp_has_no_form_for_needs_a_new_process() -> None:
     assert results(result("a", "ok"), url) is None
     assert results(text("no result at all")) is None
     assert results(result("a", "bad", is_error=True)) is None
-    assert results(result("a", "x" * 5000)) is not None
-    assert results(result("a", "x" * 20_000), result("b", "x" * 20_000)) is None
+    assert results(result("a", "x" * 100_000), result("b", "x" * 100_000)) is not None
+    assert results(result("a", "x" * 100_000), result("b", "x" * 100_001)) is None
+    assert results(result("a", "\N{OWL}" * 100_001)) is None
