@@ -63,6 +63,10 @@ _WHY = (
 )
 
 
+_NOT_MADE_UP = ("content-type",)
+"""aiohttp would call an empty body `application/octet-stream`."""
+
+
 class _Target(NamedTuple):
     """What is known of a URL before its first request."""
 
@@ -114,6 +118,7 @@ class AiohttpBackend:
             headers=request.headers,
             allow_redirects=False,
             proxy=target.proxy,
+            skip_auto_headers=_NOT_MADE_UP,
         )
         return readable(_AiohttpResponse(response))
 

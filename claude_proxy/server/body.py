@@ -96,6 +96,7 @@ async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: 
         # the body never arrives.
         raise RequestError("Send plain HTTP/1.1, without the header Upgrade.", headers=_CLOSE)
     _check_content_type(context.header(b"content-type"))
+    _check_encoding(context.header(b"content-encoding"))
     raw = await _read(context, receive, limit)
     if too_many_values(raw):
         raise RequestError(
@@ -113,6 +114,14 @@ def _check_content_type(value: str) -> None:
         raise RequestError(
             "Send the body as JSON, with the header `content-type: application/json`.",
             status=415,
+        )
+
+
+def _check_encoding(value: str) -> None:
+    if value and value.lower() != "identity":
+        # Inflated, a few bytes may be more than any limit of bodies allows.
+        raise RequestError(
+            f"Send the body as it is, not with `content-encoding: {value[:50]}`.", status=415
         )
 
 

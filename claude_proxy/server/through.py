@@ -142,9 +142,12 @@ def _wire(
 def _asked(context: Context, upload: Upload) -> dict[str, str]:
     """What the client says of its body, and of the answer that it wants."""
     found = {"accept": _plain(context.header(b"accept")) or "*/*"}
-    if not upload.expected:
-        return found
     kind = context.header(b"content-type")
+    if not upload.expected:
+        # The official clients name it without a body, too.
+        return {**found, "content-type": kind} if _plain(kind) else found
+    if encoding := _plain(context.header(b"content-encoding")):
+        found["content-encoding"] = encoding
     if kind.partition(";")[0].strip().lower() in _FORMS or not _plain(kind):
         raise RequestError(
             "Name the kind of the body in `content-type`: application/json, or for files "

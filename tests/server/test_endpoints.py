@@ -191,6 +191,13 @@ class TestBodies:
         reply = httpx.post(f"{server().url}/v1/messages", content=b"{}", headers=headers)
         assert reply.status_code == 415 and reply.json()["type"] == "error"
 
+    def test_a_compressed_body_is_415_in_words(self, server):
+        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        reply = httpx.post(f"{server().url}/v1/messages", content=b"\x1f\x8b", headers=headers)
+        assert reply.status_code == 415 and "content-encoding: gzip" in reply.text
+        plain = {**headers, "content-encoding": "identity"}
+        assert httpx.post(f"{server().url}/v1/messages", json=HELLO, headers=plain).is_success
+
     def test_a_charset_does_no_harm(self, server):
         headers = {"content-type": "application/json; charset=utf-8"}
         assert httpx.post(f"{server().url}/v1/messages", json=HELLO, headers=headers).is_success

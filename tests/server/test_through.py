@@ -1,5 +1,6 @@
 """The rest of Anthropic's API: whatever is below `/v1/` passes as it is, and leads nowhere else."""
 
+import gzip
 import socket
 import threading
 import time
@@ -215,6 +216,26 @@ def test_a_batch_is_made_read_and_canceled(live, upstream):
     made, canceled = upstream.requests
     assert (made.target, made.body) == ("/base/v1/messages/batches", body)
     assert canceled.body == b"" and canceled.headers["content-length"] == "0"
+
+
+@TRANSPORTS
+@pytest.mark.parametrize("kind", ["application/json", ""])
+def test_no_kind_of_an_empty_body_is_made_up(upstream, transport, kind):
+    plays(upstream, answer(b'{"id":"msgbatch_1"}'))
+    headers = {"content-type": kind} if kind else {}
+    with proxy(upstream, CLAUDE_PROXY_TRANSPORT=transport) as live:
+        reply = ask(live, "POST", "/v1/messages/batches/msgbatch_1/cancel", headers=headers)
+    assert reply.status_code == 200
+    assert upstream.requests[0].headers.get("content-type") == (kind or None)
+
+
+def test_a_compressed_body_says_so_there_too(live, upstream):
+    plays(upstream, answer())
+    body = gzip.compress(b'{"requests": []}')
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert ask(live, "POST", content=body, headers=headers).status_code == 200
+    (got,) = upstream.requests
+    assert got.body == body and got.headers["content-encoding"] == "gzip"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
