@@ -61,6 +61,9 @@ class Native:
     history_thinking: Literal["sent", "dropped"] = "sent"
     """"dropped": no thinking block of the history is sent, whoever made it; each is told."""
 
+    searches: bool = False
+    """Whether its own servers run Anthropic's tool `web_search`, as far as is known."""
+
     client_headers: tuple[str, ...] = ()
     """Globs of the client's headers that go there beside `anthropic-*`, in lower case."""
 
@@ -88,6 +91,7 @@ NATIVES: tuple[Native, ...] = (
         claude=True,
         own_thinking="drop",
         lists=True,
+        searches=True,
         # By these it knows its own clients, and some of its rights belong to them.
         client_headers=("user-agent", "x-app", "x-claude-code-*", "x-stainless-*"),
         why="its OpenAI-compatible API is the translation; it has no caching and no thinking",
@@ -100,6 +104,7 @@ NATIVES: tuple[Native, ...] = (
         credential="bearer",
         # Claude's signatures are checked behind it.
         own_thinking="drop",
+        searches=True,
         why="Claude keeps its thinking and its cache marks; other models are translated there by "
         "rules that we do not know",
     ),

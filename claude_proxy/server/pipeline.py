@@ -101,8 +101,7 @@ def make_plan(
     request = with_pdfs(services, context, request, route, notes)
     if services.prompts is not None and route.dialect != "messages":
         request = services.prompts.shorten(request, notes, context.facts)
-    # Whoever is asked in Messages searches on its own.
-    tool = find_tool(request, notes) if route.dialect != "messages" else None
+    tool = find_tool(request, notes) if services.searches(route) else None
     if tool is not None:
         request = offer(request, tool)
     return _translated(services, context, call, request, route, notes, tool, without=without)

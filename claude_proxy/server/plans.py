@@ -7,6 +7,7 @@ from starlette.types import Receive, Send
 
 from claude_proxy.backends import WireRequest
 from claude_proxy.backends.claude_cli import HOP_HEADER
+from claude_proxy.codecs.web_search import wants_search
 from claude_proxy.errors import RequestError
 from claude_proxy.routing import Route
 from claude_proxy.server import direct, pipeline
@@ -14,6 +15,7 @@ from claude_proxy.server.body import Call
 from claude_proxy.server.context import Context
 from claude_proxy.server.notes import shortened
 from claude_proxy.server.services import Services
+from claude_proxy.server.surface import MESSAGES
 from claude_proxy.types import Json
 
 
@@ -97,11 +99,16 @@ def _refuse_loop(context: Context) -> None:
         )
 
 
+def _searched_for(services: Services, call: Call, route: Route) -> bool:
+    """Whether a request that could pass wants searches that its upstream does not make."""
+    return call.surface is MESSAGES and services.searches(route) and wants_search(call.body)
+
+
 def plan_for(
     services: Services, context: Context, call: Call, route: Route, *, without: str = ""
 ) -> Plan:
     """What is to be sent by a route that the access line names already."""
-    if services.passes(route, call.surface):
+    if services.passes(route, call.surface) and not _searched_for(services, call, route):
         return direct.make_plan(services, context, call, route, without=without)
     if route.dialect == "claude-cli":
         _refuse_loop(context)

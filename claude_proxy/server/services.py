@@ -200,6 +200,12 @@ class Services:
             surface.name, found.model
         )
 
+    def searches(self, found: Route) -> bool:
+        """Whether we make the searches of the web that requests on this route want."""
+        if found.dialect != "messages":
+            return True
+        return self.searcher.has_service and not self.upstreams[found.upstream].native.searches
+
     def routed(self, found: Route) -> Route:
         """The same route, as far as it is known now."""
         return self._adapted(found)

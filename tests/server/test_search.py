@@ -11,9 +11,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from claude_proxy.codecs.fold import unfold
 from claude_proxy.server.search import searcher
 from tests.codecs.openai_chat.grammar import assert_legal, fold
 from tests.conftest import running, settings_for
+from tests.messages_upstream import message
 from tests.upstream import (
     Reply,
     Upstream,
@@ -560,3 +562,86 @@ def test_a_request_with_a_search_is_corrected_before_its_first_turn(searching, u
     message = fold(events(live)) if stream else ask(live)
     assert kinds(message) == FOUND
     assert ["max_completion_tokens" in post.json for post in upstream.posts] == [False, True, True]
+
+
+CALL_CATS = {"type": "tool_use", "id": "toolu_1", "name": "web_search", "input": {"query": "cats"}}
+
+
+def upstream_says(upstream, *, stream=False):
+    """One call of the search and then words, in Messages."""
+    turns = [([CALL_CATS], "tool_use"), ([{"type": "text", "text": SAYS}], "end_turn")]
+    replies = []
+    for content, stop in turns:
+        whole = json.loads(message(content=content, stop_reason=stop))
+        body = b"".join(map(as_event, unfold(whole)))
+        replies.append(Reply(stream=[body]) if stream else Reply(whole))
+    upstream.play(*replies)
+
+
+def as_event(told):
+    return f"event: {told['type']}\ndata: {json.dumps(told)}\n\n".encode()
+
+
+class TestUpstreamsOfMessages:
+    """They get the tool as it came, unless a service is set and they are not known to search."""
+
+    MESSAGES = {"CLAUDE_PROXY_UPSTREAM_DIALECT": "messages"}
+
+    @pytest.mark.pitfall(37)
+    def test_a_search_is_made_for_one_that_makes_none(self, searching, upstream, service):
+        upstream_says(upstream)
+        found = ask(searching(**self.MESSAGES))
+        assert kinds(found) == FOUND and len(service.requests) == 1
+        assert found["usage"]["server_tool_use"]["web_search_requests"] == 1
+        first, second = (each.json for each in upstream.posts)
+        assert first["tools"][0]["input_schema"]["required"] == ["query"]
+        assert "type" not in first["tools"][0]
+        asked, told = second["messages"][-2:]
+        assert asked["content"][0]["type"] == "tool_use"
+        assert told["content"][0]["tool_use_id"] == asked["content"][0]["id"]
+        assert "They purr." in str(told)
+
+    def test_in_a_stream_too(self, searching, upstream):
+        upstream_says(upstream, stream=True)
+        found = events(searching(**self.MESSAGES))
+        blocks = [e["content_block"]["type"] for e in found if e["type"] == "content_block_start"]
+        assert blocks == FOUND
+
+    def test_what_it_found_before_goes_on_as_it_was(self, searching, upstream):
+        live = searching(**self.MESSAGES)
+        upstream_says(upstream)
+        first = ask(live)
+        upstream_says(upstream)
+        history = [ASKED, {"role": "assistant", "content": first["content"]}, ASKED]
+        ask(live, messages=history)
+        sent = upstream.posts[2].json["messages"]
+        assert [block["type"] for block in sent[1]["content"]] == ["tool_use"]
+        assert sent[2]["content"][0]["type"] == "tool_result" and "They purr." in str(sent[2])
+        assert "encrypted" not in str(sent)
+
+    @pytest.mark.parametrize("choice", [{}, {"CLAUDE_PROXY_SEARCH": "upstream"}])
+    def test_without_a_service_it_gets_the_tool(self, server, upstream, choice):
+        upstream.play(Reply(json.loads(message())))
+        httpx.post(f"{server(**self.MESSAGES, **choice).url}/v1/messages", json=body())
+        assert upstream.last.json["tools"] == [SEARCH]
+
+    def test_other_requests_pass_as_they_are(self, searching, upstream):
+        upstream.play(Reply(json.loads(message())))
+        raw = (
+            b'{ "model":"m", "max_tokens":1e2, "tools":[{"name":"web_search_x"}, 3],"messages":[]}'
+        )
+        headers = {"content-type": "application/json"}
+        url = f"{searching(**self.MESSAGES).url}/v1/messages"
+        httpx.post(url, content=raw, headers=headers)
+        assert upstream.last.body == raw
+
+    def test_anthropic_searches_itself(self, upstream, service):
+        environ = {
+            "CLAUDE_PROXY_BACKEND": "anthropic",
+            "ANTHROPIC_FORWARD_URL": upstream.url,
+            "CLAUDE_PROXY_SEARXNG_URL": service.url,
+        }
+        upstream.play(Reply(json.loads(message())))
+        with running(settings_for(upstream, **environ)) as live:
+            httpx.post(f"{live.url}/v1/messages", json=body(), headers={"x-api-key": "k"})
+        assert upstream.last.json == body() and not service.requests

@@ -10,6 +10,16 @@ Source: https://docs.claude.com/en/docs/agents-and-tools/tool-use/web-search-too
 
 from claude_proxy.codecs.web_search.composition import Composition, Search
 from claude_proxy.codecs.web_search.hits import Failure, Found, Hit
-from claude_proxy.codecs.web_search.tool import SearchTool, find_tool, offer
+from claude_proxy.codecs.web_search.tool import SearchTool, find_tool, offer, wants_search
 
-__all__ = ["Composition", "Failure", "Found", "Hit", "Search", "SearchTool", "find_tool", "offer"]
+__all__ = [
+    "Composition",
+    "Failure",
+    "Found",
+    "Hit",
+    "Search",
+    "SearchTool",
+    "find_tool",
+    "offer",
+    "wants_search",
+]

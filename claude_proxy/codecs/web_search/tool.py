@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from claude_proxy.codecs import OnDrop, ignore_drop
+from claude_proxy.codecs.jsonio import Body
 from claude_proxy.codecs.web_search.history import as_calls
 from claude_proxy.errors import RequestError
 from claude_proxy.types import Json
@@ -68,6 +69,16 @@ def find_tool(request: MessagesRequest, on_drop: OnDrop = ignore_drop) -> Search
         _domains(tool.get("allowed_domains"), f"{path}.allowed_domains"),
         _domains(tool.get("blocked_domains"), f"{path}.blocked_domains"),
         _place(tool.get("user_location"), f"{path}.user_location"),
+    )
+
+
+def wants_search(body: Body) -> bool:
+    """Whether a body of Messages, of which nothing was checked, has a web search as a tool."""
+    if KIND.encode() not in body.raw:
+        return False
+    tools = body.some("tools").get("tools")
+    return isinstance(tools, list) and any(
+        isinstance(tool, dict) and str(tool.get("type", "")).startswith(KIND) for tool in tools
     )
 
 

@@ -84,6 +84,11 @@ class Searcher:
         # Else the client's request would be given up before its search is.
         self._most_seconds = settings.idle / 2
 
+    @property
+    def has_service(self) -> bool:
+        """Whether the settings name a service."""
+        return self._chosen is not None
+
     async def search(
         self, query: str | None, tool: SearchTool, request_id: str, own: OwnSearch | None = None
     ) -> Outcome:

@@ -1,8 +1,11 @@
 """Which tool is a web search, what it asks for, and what the model is offered in its place."""
 
+import json
+
 import pytest
 
-from claude_proxy.codecs.web_search import SearchTool, find_tool, offer
+from claude_proxy.codecs.jsonio import Body
+from claude_proxy.codecs.web_search import SearchTool, find_tool, offer, wants_search
 from claude_proxy.codecs.web_search.tool import MOST_USES, Place
 from claude_proxy.errors import RequestError
 
@@ -108,3 +111,19 @@ def test_what_services_do_not_know_the_model_is_told():
 def test_a_request_without_a_search_stays_as_it_is():
     asked = request(OWN)
     assert offer(asked, SearchTool()) is asked
+
+
+@pytest.mark.parametrize(
+    ("tools", "wanted"),
+    [
+        ([{"type": "web_search_20250305", "name": "web_search"}], True),
+        ([3, None, {"type": 5}, {"type": "web_search_20991231"}], True),
+        ([{"type": "custom", "name": "web_search_x"}], False),
+        ([{"type": ["web_search_x"]}], False),
+        ({"type": "web_search_20250305"}, False),
+        ("web_search_20250305", False),
+        ([{"name": "Read"}], False),
+    ],
+)
+def test_a_search_is_seen_in_whatever_clients_send(tools, wanted):
+    assert wants_search(Body(json.dumps({"tools": tools}).encode())) is wanted
