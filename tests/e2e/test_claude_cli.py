@@ -219,6 +219,22 @@ def test_a_history_is_replayed_where_no_process_knows_it(nest: Nest) -> None:
     assert len(nest.upstream.posts) == 1
 
 
+def test_the_model_hears_of_lonely_calls_and_results(nest: Nest) -> None:
+    tool = {"name": "Bash", "input_schema": {"type": "object", "properties": {}}}
+    request = asked("plain", tools=[tool])
+    call = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_2", "content": "ORPHAN-OUT"}
+    before = [("user", "Go"), ("assistant", [call]), ("user", "No."), ("assistant", "So.")]
+    prompt = {"type": "text", "text": request["messages"][0]["content"]}
+    talk = [*before, ("user", [result, prompt])]
+    request["messages"] = [{"role": role, "content": said} for role, said in talk]
+    nest.client.messages.create(**request)
+    told = nest.upstream.last.json["messages"]
+    (output,) = [message["content"] for message in told if message["role"] == "tool"]
+    assert output == "[tool error]\n(no result: the call was interrupted)"
+    assert "[result of an unknown tool call toolu_2]\nORPHAN-OUT" in told[-1]["content"]
+
+
 def test_an_answer_with_a_schema(nest: Nest) -> None:
     answer = {"answer": {"type": "integer"}}
     schema = {"type": "object", "properties": answer, "required": ["answer"]}

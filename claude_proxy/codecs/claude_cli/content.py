@@ -7,6 +7,7 @@ could have made (results of server tools, uploaded files) is told to the model i
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from claude_proxy.codecs.carry import is_ours
+from claude_proxy.codecs.claude_cli.pairing import Said
 from claude_proxy.codecs.claude_cli.words import PREFIX
 from claude_proxy.codecs.openai_chat.blocks import render
 from claude_proxy.codecs.openai_chat.content import as_object, texts_of
@@ -17,36 +18,38 @@ Carrier = Callable[[Json, str, Context], list[Json]]
 """A block, its path and the context → the blocks that the CLI gets for it."""
 
 
-def user_blocks(content: str | Sequence[Json], path: str, context: Context) -> list[Json]:
+def user_blocks(content: str | Sequence[Json], path: str, context: Context) -> list[Said]:
     return list(_blocks(content, path, context, _USER))
 
 
-def assistant_blocks(content: str | Sequence[Json], path: str, context: Context) -> list[Json]:
+def assistant_blocks(content: str | Sequence[Json], path: str, context: Context) -> list[Said]:
     return list(_blocks(content, path, context, _ASSISTANT))
 
 
-def reminder(content: str | Sequence[Json], path: str, context: Context) -> list[Json]:
+def reminder(content: str | Sequence[Json], path: str, context: Context) -> list[Said]:
     """A system message in mid-conversation, for which the CLI has no line: user text, marked."""
-    texts = [block["text"] for block in _blocks(content, path, context, {"text": _text})]
+    texts = [block["text"] for _, block in _blocks(content, path, context, {"text": _text})]
     if not texts:
         return []
     context.notes.once("reminder", path, "a system message inside the conversation: user text")
     joined = "\n\n".join(texts)
-    return [{"type": "text", "text": f"<system-reminder>\n{joined}\n</system-reminder>"}]
+    told = f"<system-reminder>\n{joined}\n</system-reminder>"
+    return [(path, {"type": "text", "text": told})]
 
 
 def _blocks(
     content: str | Sequence[Json], path: str, context: Context, carriers: Mapping[str, Carrier]
-) -> Iterator[Json]:
+) -> Iterator[Said]:
     if isinstance(content, str):
         if content:
-            yield {"type": "text", "text": content}
+            yield path, {"type": "text", "text": content}
         return
     for index, block in enumerate(content):
         where = f"{path}.content.{index}"
         if block.get("cache_control"):
             context.notes.cache_control(where)
-        yield from carriers.get(block["type"], _told)(block, where, context)
+        carried = carriers.get(block["type"], _told)(block, where, context)
+        yield from ((where, own) for own in carried)
 
 
 def _told(block: Json, path: str, context: Context) -> list[Json]:
@@ -73,7 +76,7 @@ def _unmarked(block: Json) -> Json:
 
 def _result(block: Json, path: str, context: Context) -> list[Json]:
     result: Json = {"type": "tool_result", "tool_use_id": block["tool_use_id"]}
-    inner = list(_blocks(block.get("content") or "", path, context, _RESULT))
+    inner = [own for _, own in _blocks(block.get("content") or "", path, context, _RESULT)]
     if inner:
         result["content"] = inner
     if block.get("is_error"):

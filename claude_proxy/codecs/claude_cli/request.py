@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.claude_cli.content import assistant_blocks, reminder, user_blocks
+from claude_proxy.codecs.claude_cli.pairing import Said, paired
 from claude_proxy.codecs.claude_cli.words import INERT, STRUCTURED, cli_model
 from claude_proxy.codecs.openai_chat.context import Context, Notes
 from claude_proxy.codecs.openai_chat.effort import wanted_effort
@@ -143,7 +144,7 @@ def _user(body: Json) -> str | None:
 
 def _lines(messages: Sequence[MessageParam], context: Context) -> tuple[list[Json], Json]:
     """The lines of the history, and the one that asks."""
-    turns = list(_turns(messages, context))
+    turns = paired(_turns(messages, context), context.notes)
     if turns and turns[-1][0] == "assistant":
         context.notes.drop("messages", "an answer is not continued here, the model is asked to")
         turns.append(("user", [{"type": "text", "text": CONTINUE}]))
@@ -153,9 +154,9 @@ def _lines(messages: Sequence[MessageParam], context: Context) -> tuple[list[Jso
     return [_silent(line) for line in lines[:-1]], lines[-1]
 
 
-def _turns(messages: Sequence[MessageParam], context: Context) -> Iterator[tuple[str, list[Json]]]:
+def _turns(messages: Sequence[MessageParam], context: Context) -> Iterator[tuple[str, list[Said]]]:
     """Roles that alternate, with what is said; nothing of who says nothing."""
-    role, blocks = "", list[Json]()
+    role, blocks = "", list[Said]()
     for index, message in enumerate(messages):
         speaker = "assistant" if message["role"] == "assistant" else "user"
         said = _said(message, f"messages.{index}", context)
@@ -170,15 +171,13 @@ def _turns(messages: Sequence[MessageParam], context: Context) -> Iterator[tuple
         yield role, blocks
 
 
-def _said(message: MessageParam, path: str, context: Context) -> list[Json]:
+def _said(message: MessageParam, path: str, context: Context) -> list[Said]:
     content = message.get("content") or ""
     if message["role"] == "assistant":
         return assistant_blocks(content, path, context)
     if message["role"] == "system":
         return reminder(content, path, context)
-    # Anthropic wants the results first, and clients may have put them elsewhere.
-    blocks = user_blocks(content, path, context)
-    return sorted(blocks, key=lambda block: block["type"] != "tool_result")
+    return user_blocks(content, path, context)
 
 
 def _line(role: str, blocks: list[Json]) -> Json:

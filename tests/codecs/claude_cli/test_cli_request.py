@@ -63,7 +63,20 @@ def broken(document: Json) -> list[str]:
             wrong.append("asks at the wrong place")
         if b"cache_control" in dumps(content):
             wrong.append("a mark of the prompt cache")
-    return wrong
+    return wrong + _unpaired(lines)
+
+
+def _unpaired(lines: list[Json]) -> list[str]:
+    """Calls whose results are not what the user says next, and results of no call."""
+    wrong = []
+    asked: list[str] = []
+    for line in lines:
+        content = line["message"]["content"]
+        answered = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
+        if answered != asked:
+            wrong.append(f"{asked} was called, but {answered} answered")
+        asked = [block["id"] for block in content if block["type"] == "tool_use"]
+    return wrong + (["calls are the last word"] if asked else [])
 
 
 def _repeated(roles: list[str]) -> bool:

@@ -127,15 +127,19 @@ def test_results_and_what_the_user_says_beside_them() -> None:
         "a": {"content": [text("good")]},
         "b": {"content": [text("see"), image, text("?")]},
     }
-    assert results(result("a")) == {"a": {"content": [text("(no output)")]}}
+    empty = {"content": [text("(no output)")]}
+    assert results(result("a"), result("b")) == {"a": empty, "b": empty}
 
 
 def test_what_mcp_has_no_form_for_needs_a_new_process() -> None:
     url = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
-    assert results(result("a", [url])) is None
-    assert results(result("a", "ok"), url) is None
+    good = result("b", "ok")
+    assert results(result("a", [url]), good) is None
+    assert results(result("a", "ok"), good, url) is None
     assert results(text("no result at all")) is None
-    assert results(result("a", "bad", is_error=True)) is None
+    assert results(result("a", "bad", is_error=True), good) is None
+    assert results(good) is None
     assert results(result("a", "x" * 100_000), result("b", "x" * 100_000)) is not None
     assert results(result("a", "x" * 100_000), result("b", "x" * 100_001)) is None
-    assert results(result("a", "\N{OWL}" * 100_001)) is None
+    assert results(result("a", "\N{OWL}" * 99_999), good) is not None
+    assert results(result("a", "\N{OWL}" * 100_000), good) is None
