@@ -193,6 +193,8 @@ class RequestContext:
     def _write_line(self, scope: Scope, context: Context, seconds: float) -> None:
         level = log.info if context.status < 500 else log.warning
         facts = context.facts
+        if context.first_at:
+            facts["first_ms"] = round((context.first_at - context.started) * 1000, 1)
         for name, fact in facts.items():
             if type(fact) is str and not fact.isprintable():
                 facts[name] = _one_line(fact)

@@ -1,5 +1,6 @@
 """Probes and self-tests. What is open without a key shows no URL, model or key state."""
 
+import os
 import time
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -59,6 +60,7 @@ def _state(services: Services) -> Json:
     return {
         "status": "draining" if draining else "ok",
         "version": __version__,
+        "pid": os.getpid(),
         "uptime_seconds": round(time.monotonic() - _STARTED, 1),
         "in_flight": services.in_flight,
         "draining": draining,

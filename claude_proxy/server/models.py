@@ -1,5 +1,6 @@
 """`/v1/models`: the tiers first, then what the upstream offers, in the client's own shape."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -28,9 +29,13 @@ TIER_IDS = (
 )
 
 
+_STARTED = int(time.time())
+"""Unix seconds. When a model was made is what clients sort by, so it is some time for all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One model as both shapes need it. `created`: Unix seconds, 0 when unknown."""
+    """One model as both shapes need it. `created`: Unix seconds; our start where none are known."""
 
     id: str
     name: str
@@ -78,7 +83,7 @@ async def _passed(
 def _tier_model(services: Services, id: str) -> Listed | None:
     """Any name that stands for a model, as Claude's do and aliases, though no list has it."""
     route = services.route(Peek(id, stream=False))
-    found = Listed(id, route.model, "claude-proxy", 0, route.profile)
+    found = Listed(id, route.model, "claude-proxy", _STARTED, route.profile)
     return None if route.model == id else found
 
 
@@ -107,7 +112,7 @@ async def _all_models(services: Services, context: Context) -> list[Listed]:
 def _own(services: Services, id: str, place: tuple[str, str], name: str) -> Listed:
     upstream, model = place
     owner = "claude-proxy" if id != model else "upstream"
-    return Listed(id, name, owner, 0, services.profile(model, upstream))
+    return Listed(id, name, owner, _STARTED, services.profile(model, upstream))
 
 
 def _offered(services: Services, model: str, entry: Json) -> Listed:
@@ -117,9 +122,19 @@ def _offered(services: Services, model: str, entry: Json) -> Listed:
         model,
         model,
         owner if isinstance(owner, str) else "upstream",
-        created if isinstance(created, int) and 0 <= created < 1 << 33 else 0,
+        created if type(created) is int and 0 < created < 1 << 33 else _moment(entry),
         services.profile(model),
     )
+
+
+def _moment(entry: Json) -> int:
+    """When a model was made, as Anthropic tells it; our start if nobody does."""
+    told = entry.get("created_at")
+    try:
+        made = datetime.fromisoformat(told).timestamp() if isinstance(told, str) else 0.0
+    except (ValueError, OverflowError):
+        made = 0.0
+    return int(made) if made > 0 else _STARTED
 
 
 def _page(listed: list[Listed], query: dict[str, str]) -> Json:

@@ -61,13 +61,7 @@ def document() -> Json:
                 "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
-            "schemas": {
-                "MessagesRequest": _request("model", "messages", "max_tokens"),
-                "CountRequest": _request("model", "messages"),
-                "ChatRequest": _request("model", "messages"),
-                "CompletionsRequest": _object("model", "prompt", model=_TEXT, stream=_FLAG),
-                "Error": _ERROR,
-            },
+            "schemas": _schemas(),
             "responses": {
                 "Error": {
                     "description": "What went wrong, in the client's own shape.",
@@ -82,8 +76,26 @@ def document() -> Json:
     }
 
 
+def _schemas() -> Json:
+    moment = {"type": "string", "format": "date-time"}
+    known = {**_HEALTH["properties"], "timestamp": moment}
+    return {
+        "MessagesRequest": _request("model", "messages", "max_tokens"),
+        "CountRequest": _request("model", "messages"),
+        "ChatRequest": _request("model", "messages"),
+        "CompletionsRequest": _object("model", "prompt", model=_TEXT, stream=_FLAG),
+        "Health": _HEALTH,
+        "Livez": _object(*_HEALTH["required"], "timestamp", **known),
+        "Error": _ERROR,
+    }
+
+
 def _content(schema: Json, kind: str = "application/json") -> Json:
     return {"content": {kind: {"schema": schema}}}
+
+
+def _of(name: str) -> Json:
+    return _content({"$ref": f"#/components/schemas/{name}"})
 
 
 def _object(*required: str, **properties: Json) -> Json:
@@ -111,6 +123,18 @@ _ERROR: Json = _object(
     type={"const": "error"},
     error=_object("type", "message", type=_TEXT, message=_TEXT),
     request_id=_TEXT,
+)
+
+
+_HEALTH: Json = _object(
+    *("status", "version", "pid", "uptime_seconds", "in_flight", "draining"),
+    status={"enum": ["ok", "draining", "degraded"]},
+    version=_TEXT,
+    pid=_INTEGER,
+    uptime_seconds={"type": "number"},
+    in_flight=_INTEGER,
+    draining=_FLAG,
+    cli={"type": "object", "description": "The Claude Code CLI, where that is the backend."},
 )
 
 
@@ -197,8 +221,10 @@ def _api_paths() -> Json:
 
 def _own_paths() -> Json:
     about = _operation("What this server is", _JSON_OBJECT, security=_OPEN)
-    state = _operation("Whether requests are welcome", _JSON_OBJECT, security=_OPEN)
-    alive = _operation("Whether the process runs", _JSON_OBJECT, security=_OPEN)
+    state = _operation("Whether requests are welcome", _of("Health"), security=_OPEN)
+    draining = {"description": "The server drains: send new requests elsewhere.", **_of("Health")}
+    state["responses"]["503"] = draining
+    alive = _operation("Whether the process runs", _of("Livez"), security=_OPEN)
     itself = _operation("This description", _JSON_OBJECT, security=_OPEN)
     numbers = _operation("Prometheus' metrics", _content(_TEXT, "text/plain"))
     tested = _operation("One short call of the upstream", _JSON_OBJECT)

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from claude_proxy import create_app, load_settings
-from tests.upstream import completion, refusal
+from tests.upstream import Reply, completion, eventually, refusal, text_stream
 
 HELLO = {
     "model": "claude-haiku-5-5",
@@ -44,6 +44,18 @@ def test_a_good_answer_is_one_line(lines):
     assert [(line["event"], line["status"], line["log_level"]) for line in lines] == [
         ("request_finished", 200, "info")
     ]
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+def test_a_stream_s_line_says_when_its_first_words_went_out(server, upstream, path, lines):
+    upstream.play(Reply(stream=text_stream("x")))
+    live = server()
+    for stream in (True, False):
+        httpx.post(live.url + path, json={**HELLO, "stream": stream})
+        upstream.play(Reply(completion("x")))
+    assert eventually(lambda: sum(line["event"] == "request_finished" for line in lines) == 2)
+    streamed, whole = (line for line in lines if line["event"] == "request_finished")
+    assert 0 < streamed["first_ms"] <= streamed["ms"] and "first_ms" not in whole
 
 
 def test_a_clients_key_that_the_upstream_repeats_is_masked(lines):

@@ -1,5 +1,8 @@
 """The other endpoints, and what is no request at all: models, counting, bodies, paths."""
 
+import os
+import time
+
 import httpx
 import pytest
 
@@ -30,6 +33,25 @@ class TestModels:
         body = httpx.get(f"{server().url}/v1/models").json()
         assert body["object"] == "list"
         assert set(body["data"][0]) == {"id", "object", "created", "owned_by"}
+
+    @pytest.mark.parametrize(
+        ("told", "created"),
+        [
+            ({"created": 1_700_000_000}, 1_700_000_000),
+            ({"created_at": "2026-11-30T00:00:00Z"}, 1_795_996_800),
+            ({"created": 0, "created_at": "soon"}, None),
+            ({"created": True, "created_at": "0001-01-01T00:00:00Z"}, None),
+        ],
+    )
+    def test_a_model_is_as_old_as_its_upstream_says_or_as_this_server(
+        self, server, upstream, told, created
+    ):
+        upstream.models[:] = [{"id": "x", **told}]
+        data = httpx.get(f"{server().url}/v1/models").json()["data"]
+        ages = {model["id"]: model["created"] for model in data}
+        ours = ages["claude-opus-5-5"]
+        assert time.time() - 36_000 < ours <= time.time()
+        assert ages["x"] == (created or ours)
 
     def test_pages_follow_each_other(self, server):
         url, seen, after = server().url, [], None
@@ -238,6 +260,7 @@ def test_probes_answer_get_and_head(server, path):
 def test_health_tells_what_is_going_on(server):
     body = httpx.get(f"{server().url}/livez").json()
     assert body["status"] == "ok" and body["in_flight"] == 0 and body["draining"] is False
+    assert body["pid"] == os.getpid() and body["uptime_seconds"] >= 0
     assert body["timestamp"].endswith("Z")
 
 

@@ -69,6 +69,15 @@ def test_its_errors_are_the_real_ones(server):
         assert ("type" in refused.json()) is bool(headers)
 
 
+@pytest.mark.parametrize(("path", "name"), [("/health", "Health"), ("/livez", "Livez")])
+def test_probes_are_what_it_says(server, path, name):
+    schema = document()["components"]["schemas"][name]
+    answer = CLIENT.get(server().url + path).json()
+    Draft202012Validator(schema).validate(answer)
+    assert answer.keys() == schema["properties"].keys() - {"cli"}
+    assert ("503" in PATHS[path]["get"]["responses"]) is (path == "/health")
+
+
 def test_the_root_shows_the_way(server):
     shown = CLIENT.get(server().url).json()["endpoints"]
     assert {"/openapi.json", "/metrics"} <= set(shown) <= set(PATHS)
