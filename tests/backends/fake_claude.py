@@ -133,6 +133,21 @@ def garbage(_):
     answer("clean")
 
 
+def odd_bytes(_):
+    """A byte that is no UTF-8, and half of an emoji."""
+    delta = b'"delta":{"type":"text_delta","text":"a\xffb\\ud83dc"}'
+    event("message_start", message={"id": "msg_fake", "usage": USAGE})
+    event("content_block_start", index=0, content_block=text(""))
+    sys.stdout.buffer.write(
+        b'{"type":"stream_event","event":{"type":"content_block_delta","index":0,%s}}\n' % delta
+    )
+    sys.stdout.buffer.flush()
+    event("content_block_stop", index=0)
+    event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage=USAGE)
+    event("message_stop")
+    result()
+
+
 def huge(_):
     say('{"type":"stream_event","x":"' + "x" * (9 << 20) + '"}')
     answer("never")
@@ -213,7 +228,7 @@ def structured(_):
 PLAYS = {
     play.__name__: play
     for play in (
-        *(world, hang, stubborn, family, crash, flood, garbage, huge, early, mute, once),
+        *(world, hang, stubborn, family, crash, flood, garbage, huge, early, mute, once, odd_bytes),
         *(no_login, overloaded, tools, made_up, searches, limit, structured, slow_end),
     )
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from claude_proxy.backends import WireRequest, WireResponse
 from claude_proxy.backends.claude_cli import Bounds, ClaudeCli, Command
@@ -389,7 +390,10 @@ def test_faults_are_typed_errors_without_a_trace_of_the_machine(
     run(play)
 
 
-@pytest.mark.parametrize(("name", "said"), [("flood", "flooded"), ("garbage", "clean")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("flood", "flooded"), ("garbage", "clean"), ("odd_bytes", "a\ufffdb\ufffdc")],
+)
 @pytest.mark.fault("cli")
 def test_what_is_printed_beside_the_answer_does_no_harm(
     tmp_path: Path, name: str, said: str
@@ -585,6 +589,20 @@ def test_an_own_key_needs_no_login() -> None:
     assert keyed.environment()["ANTHROPIC_CUSTOM_HEADERS"] == "a: b\nx-claude-proxy-cli: 1"
     quiet = keyed.environment({"thinking": False})
     assert quiet["CLAUDE_CODE_DISABLE_THINKING"] == "1"
+
+
+@pytest.mark.fault("cli")
+def test_the_log_tells_once_that_something_else_was_printed(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with stage(tmp_path) as on:
+            with capture_logs() as lines:
+                await on.says("[[garbage]]")
+                await on.says("Hi")
+            told = [line for line in lines if line["event"] == "cli_printed_no_json"]
+            assert [line["log_level"] for line in told] == ["warning"]
+            assert "odd" not in str(told)  # It might be part of an answer.
+
+    run(play)
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])

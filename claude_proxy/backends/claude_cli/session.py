@@ -9,14 +9,19 @@ request too.
 import asyncio
 from collections import deque
 
+import structlog
+
 from claude_proxy.backends.claude_cli.process import Process
 from claude_proxy.codecs.claude_cli import mcp
-from claude_proxy.codecs.claude_cli.ndjson import Lines
+from claude_proxy.codecs.claude_cli.errors import clean
+from claude_proxy.codecs.claude_cli.ndjson import Lines, parsed
 from claude_proxy.codecs.claude_cli.talk import Asked, fingerprint, fingerprint_of
 from claude_proxy.codecs.claude_cli.turn import RESTING, Turn
 from claude_proxy.codecs.claude_cli.words import PREFIX
-from claude_proxy.codecs.jsonio import dumps, loads
+from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.types import Json
+
+log = structlog.get_logger("claude_proxy.claude_cli")
 
 _EVENT = b'{"type":"stream_event"'
 _PASSED = frozenset({"stream_event", "assistant", "result"})
@@ -41,6 +46,7 @@ class Session:
         """What it wants to be run, by the ids of the calls; answered with the next request."""
         self._results: dict[str, Json] = {}
         self._listed = not start["tools"]
+        self._warned = False
 
     @property
     def over(self) -> bool:
@@ -126,7 +132,7 @@ class Session:
         """Whether a line is part of the answer; what is not is dealt with here."""
         if raw.startswith(_EVENT) and b'"message_' not in raw:
             return True  # The words themselves, which nobody needs to read here.
-        line = _parsed(raw)
+        line = self._parsed(raw)
         if line.get("type") == "control_request":
             await self._control(line)
         self._turn.read(line)
@@ -136,10 +142,19 @@ class Session:
         """The next line, apart from an answer. What the process asks is answered."""
         while not self._read:
             self._read.extend(self._lines.feed(await self.process.read()))
-        line = _parsed(self._read.popleft())
+        line = self._parsed(self._read.popleft())
         if line.get("type") == "control_request":
             await self._control(line)
         return line
+
+    def _parsed(self, raw: bytes) -> Json:
+        """A line; empty for what is none, which the log tells once."""
+        line = parsed(raw)
+        if line is None and not self._warned:
+            self._warned = True
+            log.warning("cli_printed_no_json", bytes=len(raw))
+            log.debug("cli_printed", text=clean(raw.decode(errors="replace")))
+        return line or {}
 
     async def _control(self, request: Json) -> None:
         id = mcp.called(request)
@@ -154,12 +169,3 @@ class Session:
 
     async def _write(self, line: Json) -> None:
         await self.process.write(dumps(line) + b"\n")
-
-
-def _parsed(raw: bytes) -> Json:
-    """A line; empty for a warning, or whatever else a program may print."""
-    try:
-        line = loads(raw)
-    except ValueError:
-        return {}
-    return line if isinstance(line, dict) else {}

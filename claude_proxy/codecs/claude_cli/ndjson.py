@@ -1,7 +1,22 @@
 """Lines of JSON out of bytes that come in any pieces."""
 
+from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.openai_chat.stream import salvage
 from claude_proxy.codecs.sse import LIMIT
 from claude_proxy.errors import ProtocolError
+from claude_proxy.types import Json
+
+
+def parsed(line: bytes) -> Json | None:
+    """The object of a line; None for a warning, or whatever else a program may print.
+
+    Bytes that are no UTF-8, and halves of emojis, become U+FFFD.
+    """
+    try:
+        value = loads(line)
+    except ValueError:
+        value = salvage(line) if line.lstrip()[:1] == b"{" else None
+    return value if isinstance(value, dict) else None
 
 
 class Lines:

@@ -6,11 +6,11 @@ from typing import Any
 from claude_proxy.codecs.blocks import BlockWriter, no_usage
 from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.claude_cli.errors import failure
-from claude_proxy.codecs.claude_cli.ndjson import Lines
+from claude_proxy.codecs.claude_cli.ndjson import Lines, parsed
 from claude_proxy.codecs.claude_cli.turn import Turn, event_of
 from claude_proxy.codecs.claude_cli.words import PREFIX, STRUCTURED
 from claude_proxy.codecs.fold import MessageFold
-from claude_proxy.codecs.jsonio import dumps, loads
+from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.codecs.openai_chat.content import as_object
 from claude_proxy.errors import ProtocolError, UpstreamError
 from claude_proxy.profiles import Profile
@@ -94,11 +94,8 @@ class StreamDecoder:
     def _read(self, lines: list[bytes]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         for raw in lines:
-            try:
-                line = loads(raw)
-            except ValueError:
-                continue  # A warning, or whatever else a program may print.
-            if isinstance(line, dict):
+            line = parsed(raw)
+            if line is not None:
                 events += self._line(line)
             if self.done:
                 break

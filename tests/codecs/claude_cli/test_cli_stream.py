@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from claude_proxy.codecs.claude_cli import decode_error, decode_response
 from claude_proxy.codecs.claude_cli.errors import MOST_TOLD, clean
-from claude_proxy.codecs.claude_cli.ndjson import Lines
+from claude_proxy.codecs.claude_cli.ndjson import Lines, parsed
 from claude_proxy.codecs.claude_cli.turn import Turn
 from claude_proxy.codecs.fold import unfold
 from claude_proxy.errors import ProtocolError, UpstreamError
@@ -189,3 +189,19 @@ def test_a_turn_knows_how_the_cli_stands() -> None:
     )
     assert structured.rests
     assert structured.content == [text('{"a":1}')]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (b'{"a": 1}', {"a": 1}),
+        (b'{"a": "\xff"}', {"a": "\ufffd"}),
+        (rb'{"a": "\ud83d"}', {"a": "\ufffd"}),
+        (b'{"a": ', None),
+        (b"\xff {", None),
+        (b"[1]", None),
+        (b"Warning: odd", None),
+    ],
+)
+def test_a_line_is_an_object_or_none(line, value):
+    assert parsed(line) == value
