@@ -64,6 +64,18 @@ def test_every_provider_and_row_is_documented():
             assert f"`{profile.name}`" in sections[profile.provider]
 
 
+def test_each_line_of_other_proxies_names_its_tests():
+    text = (ROOT / "docs" / "migrating.md").read_text()
+    lines = text.split("## What they do, line by line")[1].split("\n## ")[0].splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| There")]
+    assert len(rows) > 70
+    for row in rows:
+        there, here, tests = (cell.strip() for cell in row.strip("|").split(" | "))
+        assert there and here, row
+        named = re.findall(r"\[(\w+)\]\(\.\./tests/(\S+)\.py\)", tests)
+        assert named and all(path.endswith(name) for name, path in named), row
+
+
 def test_the_table_of_endpoints_is_documented():
     from claude_proxy.server.surfaces import PLAIN, TABLE
 

@@ -148,6 +148,20 @@ def odd_bytes(_):
     result()
 
 
+def torrent(_):
+    """16 MB of text; the log says how much of it somebody has taken."""
+    event("message_start", message={"id": "msg_fake", "usage": USAGE})
+    event("content_block_start", index=0, content_block=text(""))
+    for _ in range(256):
+        event("content_block_delta", index=0, delta={"type": "text_delta", "text": "x" * 65536})
+        with open(os.environ["FAKE_CLAUDE_LOG"] + ".taken", "a") as log:
+            log.write(".")
+    event("content_block_stop", index=0)
+    event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage=USAGE)
+    event("message_stop")
+    result()
+
+
 def huge(_):
     say('{"type":"stream_event","x":"' + "x" * (9 << 20) + '"}')
     answer("never")
@@ -229,6 +243,7 @@ PLAYS = {
     play.__name__: play
     for play in (
         *(world, hang, stubborn, family, crash, flood, garbage, huge, early, mute, once, odd_bytes),
+        *(torrent,),
         *(no_login, overloaded, tools, made_up, searches, limit, structured, slow_end),
     )
 }

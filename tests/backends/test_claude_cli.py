@@ -592,6 +592,23 @@ def test_an_own_key_needs_no_login() -> None:
 
 
 @pytest.mark.fault("cli")
+def test_nothing_is_read_ahead_of_whoever_reads_slowly(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with stage(tmp_path) as on:
+            response = await on.send("[[torrent]]")
+            taken = f"{on.log}.taken"
+            assert await anext(aiter(response))
+            await asyncio.sleep(0.5)
+            assert os.stat(taken).st_size < 32
+            async for _ in response:
+                pass
+            await response.aclose()
+            assert os.stat(taken).st_size == 256
+
+    run(play)
+
+
+@pytest.mark.fault("cli")
 def test_the_log_tells_once_that_something_else_was_printed(tmp_path: Path) -> None:
     async def play() -> None:
         async with stage(tmp_path) as on:

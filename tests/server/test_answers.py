@@ -58,6 +58,7 @@ def test_a_whole_answer_is_a_message(server, upstream):
     assert message["content"] == [{"type": "text", "text": "Hello"}]
     assert message["model"] == "claude-haiku-5-5"
     assert message["stop_reason"] == "end_turn"
+    assert "created_at" not in message  # The real API has no such field.
     assert upstream.last.json["model"] == "gpt-4o-mini"
 
 

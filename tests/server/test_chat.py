@@ -9,7 +9,7 @@ import pytest
 from claude_proxy import load_settings
 from tests.conftest import UPSTREAM_KEY, running
 from tests.messages_upstream import event, message, refused, said
-from tests.upstream import Reply
+from tests.upstream import Reply, text_stream
 
 HELLO = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}
 IN_MESSAGES = {"CLAUDE_PROXY_UPSTREAM_DIALECT": "messages", "CLAUDE_PROXY_BIG_MODEL": "big-1"}
@@ -325,3 +325,12 @@ def test_prompts_are_not_shortened_for_an_upstream_of_messages(server, upstream)
     upstream.play(Reply(message("ok")))
     ask(url, messages=[system, *HELLO["messages"]])
     assert upstream.last.json["system"] == system["content"]
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/completions"])
+@pytest.mark.parametrize("dialect", ["chat", "messages"])
+def test_no_stream_waits_in_a_web_proxys_buffer(server, upstream, path, dialect):
+    upstream.play(Reply(stream=text_stream("x") if dialect == "chat" else said("x")))
+    url = server(CLAUDE_PROXY_UPSTREAM_DIALECT=dialect).url
+    reply = ask(url, path, stream=True, max_tokens=9, prompt="hi")
+    assert reply.status_code == 200 and reply.headers["x-accel-buffering"] == "no"

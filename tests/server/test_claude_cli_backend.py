@@ -242,6 +242,14 @@ def test_its_models_are_listed(start: Start) -> None:
     assert ids[0] == "claude-opus-5-5" and {"opus", "sonnet", "haiku"} <= set(ids)
 
 
+def test_its_models_tell_their_windows(start: Start) -> None:
+    headers = {"anthropic-version": "2023-06-01"}
+    listed = httpx.get(f"{start().url}/v1/models", headers=headers).json()["data"]
+    told = {model["id"]: (model["max_input_tokens"], model["max_tokens"]) for model in listed}
+    assert told["opus"] == told["claude-opus-5-5"] == (1_000_000, 128_000)
+    assert told["sonnet"] == told["haiku"] == (200_000, 64_000)
+
+
 def test_test_connection_runs_through_it(start: Start) -> None:
     assert httpx.get(f"{start().url}/test-connection").json()["status"] == "ok"
 
