@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from claude_proxy.codecs.jsonio import loads
+from claude_proxy.codecs.jsonio import dumps, loads
 from claude_proxy.codecs.openai_chat.errors import find_error
 from claude_proxy.codecs.openai_chat.stream import salvage
 from claude_proxy.codecs.passing import Usage
@@ -116,6 +116,38 @@ def completion_usage(answer: bytes) -> Usage:
     """The usage of a whole answer, as far as it tells one."""
     read = _parsed(answer)
     return _counts(read.get("usage")) if read is not None else {}
+
+
+def in_events(answer: bytes, usage: bool) -> bytes:
+    """A whole answer as the stream that was asked for: a chunk for each choice, then the counts if
+    `usage` says so. Empty for what is no answer.
+
+    Clients that wait for events find none in it, and take that for an answer without a word.
+    """
+    body = _parsed(answer)
+    choices = body.get("choices") if body is not None else None
+    if body is None or not isinstance(choices, list):
+        return b""
+    head = {name: value for name, value in body.items() if name not in ("choices", "usage")}
+    head |= {"object": "chat.completion.chunk"} if head.get("object") == "chat.completion" else {}
+    told: list[Json] = [{**head, "choices": [_as_delta(choice)]} for choice in choices]
+    if usage and isinstance(body.get("usage"), dict):
+        told.append({**head, "choices": [], "usage": body["usage"]})
+    return b"".join([*(_DATA + dumps(chunk) + b"\n\n" for chunk in told), b"data: [DONE]\n\n"])
+
+
+def _as_delta(choice: Any) -> Any:
+    """Completions have the same choices in both; in Chat a message is one delta."""
+    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        return choice
+    delta: Json = {**choice["message"]}
+    if isinstance(calls := delta.get("tool_calls"), list):
+        delta["tool_calls"] = [
+            {"index": at, **each} if isinstance(each, dict) else each
+            for at, each in enumerate(calls)
+        ]
+    rest = {name: value for name, value in choice.items() if name != "message"}
+    return {**rest, "delta": delta}
 
 
 def _parsed(raw: bytes) -> Json | None:

@@ -299,12 +299,16 @@ class Relay:
 
     async def _pass_whole(self, response: WireResponse, watch: Watch) -> None:
         raw = await whole_answer(response, self._passing, watch)
-        if self._stream.started:
-            raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
         self._passage.check(raw, response.status)
+        events = self._passage.in_events(raw, self._passing.usage) if self._passing.stream else b""
+        if self._stream.started and not events:
+            raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
         headers = self._note_head(response)
-        self._services.people.note_passed(self._context, raw)
         _note_usage(self._context, self._passage.usage_of(raw))
+        if events:
+            await self._stream.write(events, last=True)
+            return
+        self._services.people.note_passed(self._context, raw)
         kind = passed_type(response, self._services.redactor, self._keys)
         await send_bytes(self._send, raw, kind, status=response.status, headers=headers)
 

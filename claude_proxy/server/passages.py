@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from claude_proxy.codecs import anthropic_messages, openai_chat
 from claude_proxy.codecs.openai_chat import envelope
 from claude_proxy.codecs.passing import MessagesTap, Usage, type_of, usage_of
-from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, is_failure
+from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, in_events, is_failure
 from claude_proxy.errors import ProtocolError, UpstreamError
 
 _OVERFLOW = "prompt is too long"
@@ -66,6 +66,9 @@ class Passage(NamedTuple):
     """The error that a `Tap.failure` is."""
     ending_in: Callable[[bytes, bytes], bytes]
     """Of that, and of the events that end in it: what its clients can read, as above."""
+    in_events: Callable[[bytes, bool], bytes]
+    """Of a whole answer where a stream was asked for, and whether with usage: the stream; empty
+    where the answer goes as it is."""
     id_header: str
     """By which the upstream names its answer."""
     header_names: frozenset[str]
@@ -111,6 +114,7 @@ MESSAGES = Passage(
     shown=_as_it_is,
     failed=partial(anthropic_messages.decode_error, 200),
     ending_in=_as_it_is,
+    in_events=lambda answer, usage: b"",  # Its clients read it all the same.
     id_header="request-id",
     header_names=_WAITING | {"request-id"},
     header_starts=("anthropic-", "x-ratelimit-"),
@@ -147,6 +151,7 @@ CHAT = Passage(
     shown=envelope.enveloped,
     failed=envelope.failed,
     ending_in=envelope.ending_in,
+    in_events=in_events,
     id_header="x-request-id",
     header_names=_WAITING
     | {"x-request-id", "openai-processing-ms", "openai-version", "openai-model"},

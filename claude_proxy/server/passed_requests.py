@@ -45,6 +45,8 @@ class Pass(NamedTuple):
     passage: Passage = passages.MESSAGES
     demoted: bool = False
     """Whether a stream was asked for though the client wants a whole answer."""
+    usage: bool = False
+    """Whether the client wants a stream's usage, where that has to be asked for."""
     model: str = ""
     """Named where another model of the upstream may well have the endpoint."""
 
@@ -138,7 +140,7 @@ def openai_pass(services: Services, context: Context, call: Call, route: Route) 
     upstream = services.upstreams[route.upstream]
     body = _retargeted(services, call, route, notes)
     key = upstream.key(context.keys(), oauth=context.oauth())
-    asked = call.body.some("stream", "n", "prompt")
+    asked = call.body.some("stream", "n", "prompt", "stream_options")
     stream = asked.get("stream") is True
     wire = upstream.call(path, body, model=route.model, key=key, stream=stream)
     extra = _openai_headers(call, upstream, notes)
@@ -151,6 +153,7 @@ def openai_pass(services: Services, context: Context, call: Call, route: Route) 
         optional=passage is passages.COMPLETIONS,
         profile=route.profile,
         passage=passage._replace(tap=partial(ChatTap, _choices(asked))),
+        usage=_wants_usage(asked),
         model=route.model if passage is passages.COMPLETIONS else "",
     )
 
@@ -183,6 +186,11 @@ def _put_in(members: Json, before: Json, after: Json) -> Json:
         else:
             parts[name] = raw if after[name] == before[name] else after[name]
     return parts
+
+
+def _wants_usage(asked: Json) -> bool:
+    options = asked.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def _choices(asked: Json) -> int:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from claude_proxy.codecs.passing import until_end
-from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, is_failure
-from tests.upstream import DONE, chunk, framed, text_stream, usage
+from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, in_events, is_failure
+from tests.upstream import DONE, call, chunk, completion, framed, text_stream, usage
 
 COUNTS = {"input_tokens": 17, "cached_tokens": 4, "output_tokens": 7}
 
@@ -115,3 +115,36 @@ def test_a_whole_answer_tells_its_usage_and_whether_it_is_one():
 def test_a_whole_answer_may_have_half_an_emoji(text):
     raw = b'{"choices": [{"message": {"content": "' + text + b'"}}], "usage": {"prompt_tokens": 3}}'
     assert is_failure(raw) is False and completion_usage(raw) == {"input_tokens": 3}
+
+
+def events_of(answer, *, usage=False):
+    raw = in_events(json.dumps(answer).encode(), usage)
+    return [json.loads(line[6:]) for line in raw.decode().split("\n\n")[:-2]]
+
+
+def test_a_whole_answer_is_a_stream_of_one_chunk_for_each_choice():
+    calls = [call("a", {}, id="1"), {"id": "2", "type": "function"}, 7]
+    del calls[0]["index"]
+    answer = completion("Hello", calls=calls)
+    other = {"index": 1, "message": {"content": "Bye"}, "finish_reason": "length"}
+    first, second = events_of({**answer, "choices": [*answer["choices"], other]})
+    assert first["object"] == "chat.completion.chunk" and first["id"] == answer["id"]
+    delta = first["choices"][0]["delta"]
+    assert delta["content"] == "Hello" and first["choices"][0]["finish_reason"] == "tool_calls"
+    assert [each["index"] for each in delta["tool_calls"][:2]] == [0, 1]
+    assert second["choices"] == [
+        {"index": 1, "delta": {"content": "Bye"}, "finish_reason": "length"}
+    ]
+
+
+def test_its_usage_comes_last_if_it_is_wanted():
+    whole = {"object": "text_completion", "choices": [{"text": "x"}], "usage": {"total_tokens": 3}}
+    assert [*events_of(whole)] == [{"object": "text_completion", "choices": [{"text": "x"}]}]
+    *_, last = events_of(whole, usage=True)
+    assert last["usage"] == {"total_tokens": 3} and last["choices"] == []
+    assert in_events(b'{"choices": []}', True) == framed(DONE)
+
+
+@pytest.mark.parametrize("raw", [b"[1]", b"<html>", b'{"choices": 7}', b"{}"])
+def test_what_is_no_answer_makes_no_stream(raw):
+    assert in_events(raw, True) == b""

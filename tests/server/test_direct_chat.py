@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+from openai import OpenAI
 from structlog.testing import capture_logs
 
 from tests.conftest import UPSTREAM_KEY, running, settings_for
@@ -110,6 +111,26 @@ def test_a_stream_comes_back_byte_for_byte(server, upstream, cut):
     upstream.play(Reply(stream=play))
     reply = post(server().url, stream())
     assert reply.content == raw and reply.headers["content-type"].startswith("text/event-stream")
+
+
+def test_a_stream_that_came_in_one_piece_is_one_all_the_same(server, upstream):
+    upstream.play(Reply({**completion("Hello"), "new": 1.50}))
+    with OpenAI(base_url=f"{server().url}/v1", api_key="k", max_retries=0) as client:
+        asked = {"model": "gpt-4o", "messages": HELLO["messages"], "stream": True}
+        chunks = list(client.chat.completions.create(**asked))
+        counted = client.chat.completions.create(**asked, stream_options={"include_usage": True})
+        last = list(counted)[-1]
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["Hello"]
+    assert chunks[0].choices[0].finish_reason == "stop" and chunks[0].usage is None
+    assert last.usage.total_tokens == 28
+
+
+def test_even_after_comments(server, upstream):
+    upstream.play(Reply(completion("Hello"), delay=0.6))
+    live = server(CLAUDE_PROXY_PING_SECONDS="0.1", CLAUDE_PROXY_HOLD_SECONDS="0.1")
+    reply = post(live.url, stream())
+    assert reply.content.startswith(b": keep-alive") and reply.content.endswith(framed(DONE))
+    assert b'"Hello"' in reply.content and b'"error"' not in reply.content
 
 
 def test_whatever_comes_behind_done_is_no_part_of_the_answer(server, upstream):
