@@ -27,12 +27,15 @@ USUAL_AGENT = "general-purpose"
 """Who is begun by a call that names nobody."""
 
 _MARKER = re.compile(
-    r"^[ \t]*<!--[ \t]*claude-proxy:[ \t]*(agent|model)[ \t]*=[ \t]*(\S{1,200}?)[ \t]*-->[ \t]*$",
+    r"^[ \t]*<!--[ \t]*claude-proxy:[ \t]*(agent|model)[ \t]*=[ \t]*(\S{1,200}?)[ \t]*-->[ \t\r]*$",
     re.MULTILINE,
 )
 _MARKER_WORD = "claude-proxy:"
 _FRONT = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_NAME = re.compile(r"^name[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_NAME = re.compile(
+    r"^name[ \t]*:[ \t]*(?:\"([^\"\n]*)\"|'([^'\n]*)'|(.*?))[ \t\r]*(?:[ \t]#.*)?$", re.MULTILINE
+)
+"""The name in YAML: in quotes or without, and perhaps with a comment."""
 _SLACK = 64
 _MOST_PROMPTS = 16
 """Texts of a system prompt that are looked at; Claude Code has five at most."""
@@ -69,7 +72,7 @@ def read_definition(text: str, file_name: str) -> Definition | None:
     front = _FRONT.match(text)
     named = _NAME.search(front[1]) if front else None
     words = _words(text[front.end() :] if front else text)
-    name = named[1].strip().strip("\"'") if named else file_name
+    name = next(filter(None, named.groups()), file_name).strip() if named else file_name
     return Definition(name, words) if words and name else None
 
 

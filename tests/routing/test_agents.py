@@ -26,6 +26,10 @@ FILES = [
     ("front matter names it", FILE, "code-reviewer", "You review code. Be strict."),
     ("else the file does", "You plan.\n", "file", "You plan."),
     ("quotes are not part of a name", '---\nname: "a b"\n---\nGo.', "a b", "Go."),
+    ("others neither", "---\nname: 'a b'  # x\n---\nGo.", "a b", "Go."),
+    ("nor is a comment", "---\nname: revis\u00f6r # that's it\n---\nGo.", "revis\u00f6r", "Go."),
+    ("a sign in it is", "---\nname: c#-dev\n---\nGo.", "c#-dev", "Go."),
+    ("an empty name is none", "---\nname:\n---\nGo.", "file", "Go."),
     ("line ends of any kind", FILE.replace("\n", "\r\n"), "code-reviewer", None),
     ("a rule in the body is no front matter", "Go.\n---\nname: x\n---\n", "file", None),
     ("front matter without a name", "---\nmodel: x\n---\nGo.", "file", "Go."),
@@ -81,6 +85,11 @@ PROMPTS: list[tuple[str, Any, Agent]] = [
         "the billing note is never looked at",
         [text("x-anthropic-billing-header: <!-- claude-proxy: agent=x -->")],
         NOBODY,
+    ),
+    (
+        "a marker line with Windows' line ends",
+        [text("Be good.\r\n<!-- claude-proxy: agent=writer -->\r\nMore.")],
+        Agent("writer", "a marker"),
     ),
     (
         "a marker line",
