@@ -278,7 +278,14 @@ def _upstream_error(status: int, problem: Problem) -> UpstreamError:
         codes=problem.codes,
         params=problem.params,
         headers=headers,
+        code=_own_code(problem.fields or {}),
     )
+
+
+def _own_code(fields: Json) -> str | None:
+    """The upstream's, for clients that have codes; numbers mean something at home only."""
+    code = fields.get("code")
+    return code if isinstance(code, str) and code.strip() and not code.isdecimal() else None
 
 
 def _broken_call(said: str, fields: Json) -> str:

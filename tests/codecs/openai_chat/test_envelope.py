@@ -63,6 +63,16 @@ def test_no_money_has_a_code_and_a_type_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "told"),
+    [("unsupported_parameter", "unsupported_parameter"), ("1113x", "1113x"), ("1234", None)]
+    + [(400, None), ("", None), (None, None)],
+)
+def test_an_upstreams_code_stays(code, told) -> None:
+    refused = decode_error(400, json.dumps({"error": {"message": "no", "code": code}}).encode())
+    assert encode_error(refused)[1]["error"]["code"] == told
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"error": {"message": "no"}},
