@@ -26,7 +26,8 @@ _TELLING = re.compile(
 _CONTENT = re.compile(
     rb'"(?:content|reasoning|reasoning_content|refusal|text|arguments|name)"\s*:\s*"[^"]'
 )
-_DATA, _DONE = b"data: ", b"[DONE]"
+_DATA = b"data: "
+DONE = b"[DONE]"
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -94,19 +95,24 @@ class ChatTap:
 
     def _read_odd(self, payload: bytes) -> None:
         """The end, an error, or a chunk that has no choices as they should be."""
-        if payload.strip() == _DONE:
+        if payload.strip() == DONE:
             self.finished = True
-        read = _parsed(payload)
+        read = read_object(payload)
         if read is None:
             return
         self.usage |= _counts(read.get("usage"))
-        if read.get("error") is not None or find_error(read) is not None:
+        if failure_of(read):
             self.finished, self.failure = True, payload
+
+
+def failure_of(chunk: Json) -> bool:
+    """Whether a stream ends with it because something failed."""
+    return chunk.get("error") is not None or find_error(chunk) is not None
 
 
 def is_failure(answer: bytes) -> bool | None:
     """Whether a whole answer is an error in place of one; None if it is no JSON object."""
-    read = _parsed(answer)
+    read = read_object(answer)
     if read is None:
         return None
     return not read.get("choices") and find_error(read) is not None
@@ -114,7 +120,7 @@ def is_failure(answer: bytes) -> bool | None:
 
 def completion_usage(answer: bytes) -> Usage:
     """The usage of a whole answer, as far as it tells one."""
-    read = _parsed(answer)
+    read = read_object(answer)
     return _counts(read.get("usage")) if read is not None else {}
 
 
@@ -124,7 +130,7 @@ def in_events(answer: bytes, usage: bool) -> bytes:
 
     Clients that wait for events find none in it, and take that for an answer without a word.
     """
-    body = _parsed(answer)
+    body = read_object(answer)
     choices = body.get("choices") if body is not None else None
     if body is None or not isinstance(choices, list):
         return b""
@@ -150,7 +156,7 @@ def _as_delta(choice: Any) -> Any:
     return {**rest, "delta": delta}
 
 
-def _parsed(raw: bytes) -> Json | None:
+def read_object(raw: bytes) -> Json | None:
     """What cannot be read here, the client may: it goes out all the same."""
     try:
         value = loads(raw)

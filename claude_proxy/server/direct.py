@@ -195,7 +195,7 @@ class Relay:
         stack.push_async_callback(response.aclose)
         watch.accepted()
         await check_status(response, watch, self._services.redactor, self._passing, self._keys)
-        if is_event_stream(response) and not self._passing.demoted:
+        if is_event_stream(response) and not self._passing.gathered:
             if not self._passing.stream:
                 self._beat(watch, first=self._services.settings.ping_seconds)
             self._note_head(response)

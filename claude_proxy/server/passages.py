@@ -8,6 +8,8 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from claude_proxy.codecs import anthropic_messages, openai_chat
+from claude_proxy.codecs.chat_fold import ChatFold
+from claude_proxy.codecs.demote import RawFold
 from claude_proxy.codecs.openai_chat import envelope
 from claude_proxy.codecs.passing import MessagesTap, Usage, type_of, usage_of
 from claude_proxy.codecs.passing_chat import ChatTap, completion_usage, in_events, is_failure
@@ -42,6 +44,24 @@ class Tap(Protocol):
     def read(self, events: bytes, /) -> None: ...
 
 
+class Fold(Protocol):
+    """Makes a whole answer of a stream's payloads. Mutable; one for each answer."""
+
+    error: bytes | None
+    """The payload of the error that the stream ended in."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def complete(self) -> bool: ...
+
+    @property
+    def message(self) -> bytes: ...
+
+    def feed(self, payload: bytes, /) -> None: ...
+
+
 class Refusal(NamedTuple):
     error: UpstreamError
     verbatim: bool = True
@@ -52,6 +72,9 @@ class Passage(NamedTuple):
     language: str
     """The name of its surface."""
     tap: Callable[[], Tap]
+    fold: Callable[[], Fold]
+    gathers: bool
+    """Whether a stream that nobody has asked for is made one; else it passes as it is."""
     usage_of: Callable[[bytes], Usage]
     """What a whole answer cost."""
     check: Callable[[bytes, int], None]
@@ -107,6 +130,8 @@ _WAITING = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 MESSAGES = Passage(
     "messages",
     tap=MessagesTap,
+    fold=RawFold,
+    gathers=False,
     usage_of=usage_of,
     check=_check_message,
     speaks=anthropic_messages.is_error,
@@ -144,6 +169,8 @@ def _knows_the_model_only(body: bytes) -> bool:
 CHAT = Passage(
     "chat",
     tap=ChatTap,
+    fold=ChatFold,
+    gathers=True,
     usage_of=completion_usage,
     check=_check_completion,
     speaks=bool,

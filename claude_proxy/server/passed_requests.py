@@ -50,6 +50,11 @@ class Pass(NamedTuple):
     model: str = ""
     """Named where another model of the upstream may well have the endpoint."""
 
+    @property
+    def gathered(self) -> bool:
+        """Whether the client gets a whole answer, should the upstream stream it."""
+        return self.demoted or (self.passage.gathers and not self.stream)
+
 
 def messages_pass(
     services: Services,

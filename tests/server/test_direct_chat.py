@@ -125,6 +125,21 @@ def test_a_stream_that_came_in_one_piece_is_one_all_the_same(server, upstream):
     assert last.usage.total_tokens == 28
 
 
+@pytest.mark.parametrize("end", ["complete", "cut"])
+def test_a_stream_that_nobody_asked_for_is_a_whole_answer(server, upstream, end):
+    upstream.play(Reply(stream=text_stream("Hel", "lo"), end=end))
+    reply = post(server().url)
+    assert reply.headers["content-type"] == "application/json"
+    body = reply.json()
+    assert body["object"] == "chat.completion" and body["usage"]["total_tokens"] == 28
+    assert body["choices"][0]["message"] == {"role": "assistant", "content": "Hello"}
+    upstream.play(Reply(stream=text_stream("Hel", "lo")[:2], end=end))
+    assert post(server().url).status_code == 502
+    upstream.play(Reply(stream=[chunk({"content": "x"}), {"detail": "no"}], end=end))
+    failed = post(server().url)
+    assert failed.status_code == 502 and failed.json()["error"]["message"] == "no"
+
+
 def test_even_after_comments(server, upstream):
     upstream.play(Reply(completion("Hello"), delay=0.6))
     live = server(CLAUDE_PROXY_PING_SECONDS="0.1", CLAUDE_PROXY_HOLD_SECONDS="0.1")
