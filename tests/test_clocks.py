@@ -12,6 +12,7 @@ FOR_PEOPLE = {
     "server/health.py": "the timestamp that /livez shows",
     "server/lessons.py": "since when a correction is known",
     "server/logs.py": "the time of a log line",
+    "server/models.py": "the `created` of models whose age nobody tells",
     "server/relay.py": "when an upstream's rate limit is reset, which it tells in seconds",
     "server/surface.py": "the `created` of OpenAI's answers",
 }
