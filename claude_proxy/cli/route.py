@@ -11,10 +11,12 @@ from claude_proxy.cli.common import config_option, remembering
 if TYPE_CHECKING:
     from claude_proxy.codecs import Peek
     from claude_proxy.server.services import Services
+    from claude_proxy.server.surface import Surface
 
 _REFUSED = 1
 """The status where the request would be refused."""
 
+_APIS = ("messages", "chat", "completions")
 _SESSION = "x-claude-code-session-id"
 
 
@@ -25,6 +27,13 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.File("rb"), default="-")
+@click.option(
+    "--api",
+    type=click.Choice(_APIS),
+    default=_APIS[0],
+    show_default=True,
+    help="The API that it is a request of.",
+)
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Of the request.")
 @click.option("--session", metavar="ID", help="The session of Claude Code's that it is of.")
 @click.option("--agent", metavar="NAME", help="As if this agent's run had been recognized.")
@@ -32,28 +41,31 @@ def command() -> None:
 @config_option
 def explain(
     file: BinaryIO,
+    api: str,
     headers: Sequence[str],
     session: str | None,
     agent: str | None,
     as_json: bool,
     config: str | None,
 ) -> None:
-    """Explain where the Messages request in FILE (or standard input) would go.
+    """Explain where the request in FILE (or standard input) would go.
 
     Which call an agent's run began with is known only to a server that has seen it: --agent says
     it here. The status is 1 where the request would be refused.
     """
     from claude_proxy.codecs.jsonio import dumps_text
+    from claude_proxy.server import surface
     from claude_proxy.server.services import Services
     from claude_proxy.settings import load_settings
 
+    spoken: Surface = getattr(surface, api.upper())
     settings = load_settings(config=config)
     settings = settings.model_copy(update=remembering(settings, os.environ))
     services = Services(settings)
     given = [_header(text) for text in headers]
     given += [(_SESSION.encode(), session.encode())] if session else []
-    peek = _peek(file.read(), given, agent)
-    found = _explained(services, peek)
+    peek = _peek(file.read(), spoken, given, agent)
+    found = _explained(services, peek, spoken)
     click.echo(dumps_text(found) if as_json else "\n".join(_lines(found)))
     if "refused" in found:
         raise click.exceptions.Exit(_REFUSED)
@@ -66,7 +78,9 @@ def _header(text: str) -> tuple[bytes, bytes]:
     return name.strip().lower().encode(), value.strip().encode()
 
 
-def _peek(raw: bytes, headers: list[tuple[bytes, bytes]], agent: str | None) -> "Peek":
+def _peek(
+    raw: bytes, spoken: "Surface", headers: list[tuple[bytes, bytes]], agent: str | None
+) -> "Peek":
     from claude_proxy.cli import Failure
     from claude_proxy.codecs.jsonio import Body
     from claude_proxy.errors import RequestError
@@ -74,15 +88,16 @@ def _peek(raw: bytes, headers: list[tuple[bytes, bytes]], agent: str | None) -> 
     from claude_proxy.server.body import Call
 
     try:
-        peek = Call(Body(raw), headers=headers).peek()
+        peek = Call(Body(raw), headers=headers, surface=spoken).peek()
     except RequestError as error:
-        raise Failure(f"This is no Messages request: {error.message}") from error
+        name = spoken.name.capitalize()
+        raise Failure(f"This is no {name} request: {error.message}") from error
     if agent and peek.asked is not None:
         peek.asked.agent = Agent(agent, "--agent")
     return peek
 
 
-def _explained(services: "Services", peek: "Peek") -> dict[str, Any]:
+def _explained(services: "Services", peek: "Peek", spoken: "Surface") -> dict[str, Any]:
     from claude_proxy.errors import RequestError
     from claude_proxy.server.lessons import address_of
 
@@ -92,7 +107,7 @@ def _explained(services: "Services", peek: "Peek") -> dict[str, Any]:
         for each in services.router.looked(peek, services.people)
     ]
     try:
-        route = services.route(peek)
+        route = services.spoken_to(services.route(peek), spoken)
     except RequestError as error:
         return {**found, "refused": f"{error.status} {error.message}"}
     return {

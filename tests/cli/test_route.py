@@ -138,3 +138,16 @@ def test_wrong_settings_are_status_2(folder: Path) -> None:
     (folder / "claude-proxy.toml").write_text('[[routes]]\nimages = true\nupstream = "x"\n')
     result = explain({"model": "opus"})
     assert result.exit_code == 2 and "there is no [upstreams.x]" in result.output
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://a.example/a.png"}}
+
+
+def test_requests_of_openai_s_clients() -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": [IMAGE]}]}
+    body |= {"reasoning_effort": "high"}
+    found = told(body, "--api", "chat")
+    assert (found["images"], found["thinking"], found["effort"]) == (True, True, "high")
+    assert (found["model"], found["dialect"]) == ("gpt-4o", "chat")
+    assert told({"model": "gpt-4o", "prompt": "hi"}, "--api", "completions")["tokens"]
+    assert explain(b"{}", "--api", "chat").exit_code == 2
