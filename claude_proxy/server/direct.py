@@ -255,10 +255,16 @@ class Relay:
             return events
         error = self._passage.failed(failure)
         if not (self._stream.started or self._tap.started):
-            error.headers = {**self._stream.headers, **error.headers}
-            raise error
+            raise self._headed(error)
         self._context.note_error(error, self._services.redactor)
         return self._masked(self._passage.ending_in(failure, events))
+
+    def _headed(self, error: UpstreamError) -> UpstreamError:
+        """The error of an answer whose head, but for its status, counts all the same."""
+        error.headers = {**self._stream.headers, **error.headers}
+        if error.answer is not None:
+            error.answer = error.answer._replace(request_id=self._context.shown_id)
+        return error
 
     def _masked(self, events: bytes) -> bytes:
         """Errors without a key, whoever's: they may quote what the upstream was sent."""
@@ -299,11 +305,14 @@ class Relay:
 
     async def _pass_whole(self, response: WireResponse, watch: Watch) -> None:
         raw = await whole_answer(response, self._passing, watch)
-        self._passage.check(raw, response.status)
+        headers = self._note_head(response)
+        try:
+            self._passage.check(raw, response.status)
+        except UpstreamError as error:
+            raise self._headed(error) from error.__cause__
         events = self._passage.in_events(raw, self._passing.usage) if self._passing.stream else b""
         if self._stream.started and not events:
             raise ProtocolError("The upstream answered in one piece where a stream was asked for.")
-        headers = self._note_head(response)
         _note_usage(self._context, self._passage.usage_of(raw))
         if events:
             await self._stream.write(events, last=True)

@@ -236,6 +236,11 @@ def test_an_error_before_any_content_has_its_status(server, upstream, error):
     assert reply.json()["error"]["message"] in ("slow", "no")
     assert reply.headers["x-ratelimit-remaining-requests"] == "0"
     assert reply.headers["retry-after"] == "2"
+    assert reply.headers["x-request-id"] == reply.headers["request-id"] == "up-1"
+    upstream.play(Reply(error, headers=limits))
+    reply = post(server().url)
+    assert reply.status_code == (429 if "error" in error else 502)
+    assert reply.headers["x-request-id"] == "up-1" and reply.headers["retry-after"] == "2"
 
 
 def test_and_so_another_upstream_can_be_asked(server, upstream):
