@@ -46,6 +46,7 @@ from claude_proxy.server.passed_requests import (
     openai_pass,
 )
 from claude_proxy.server.reading import (
+    called_what_it_is,
     in_time,
     is_event_stream,
 )
@@ -195,8 +196,11 @@ class Relay:
         stack.push_async_callback(response.aclose)
         watch.accepted()
         await check_status(response, watch, self._services.redactor, self._passing, self._keys)
+        if mislabeled := not is_event_stream(response):
+            watch.beat_every(math.inf)
+            response = await called_what_it_is(response, watch)
         if is_event_stream(response) and not self._passing.gathered:
-            if not self._passing.stream:
+            if not self._passing.stream or mislabeled:
                 self._beat(watch, first=self._services.settings.ping_seconds)
             self._note_head(response)
             await self._pump(response, watch)

@@ -1,13 +1,16 @@
 """Reading an upstream's answer: whole, within bounds, and what its headers tell."""
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
 from contextlib import suppress
 
 from claude_proxy.backends import WireResponse
 from claude_proxy.errors import ProtocolError, UpstreamError
 from claude_proxy.server.watch import ClientGone, Watch
 
+EVENT_STARTS = (b"data:", b"event:", b":")
+_BEFORE, _TELLING = b"\xef\xbb\xbf \t\r\n", len(b"event:")
+_TYPE = "content-type"
 MAX_ANSWER_BYTES = 64 << 20
 MAX_ERROR_BYTES = 1 << 20
 
@@ -48,6 +51,51 @@ async def in_time(last_words: Awaitable[None], seconds: float) -> None:
 def is_event_stream(response: WireResponse) -> bool:
     kind = _kind(response)
     return "event-stream" in kind or "ndjson" in kind
+
+
+async def called_what_it_is(response: WireResponse, watch: Watch) -> WireResponse:
+    """The same answer, with the content type of events if it is made of them: some servers call
+    that JSON, or plain text."""
+    if is_event_stream(response):
+        return response
+    read, body = b"", aiter(response)
+    async for data in body:
+        watch.heard()
+        read += data
+        if len(read.lstrip(_BEFORE)) >= _TELLING:
+            break
+    headers = response.headers
+    if read.lstrip(_BEFORE).startswith(EVENT_STARTS):
+        lower = {name.lower(): value for name, value in headers.items()}
+        headers = {**lower, _TYPE: "text/event-stream"}
+    return _Begun(response, headers, read, body)
+
+
+class _Begun:
+    """An answer of which the beginning was read already. Mutable."""
+
+    def __init__(
+        self,
+        response: WireResponse,
+        headers: Mapping[str, str],
+        read: bytes,
+        body: AsyncIterator[bytes],
+    ) -> None:
+        self.status = response.status
+        self.headers = headers
+        self._response = response
+        self._read = read
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        read, self._read = self._read, b""
+        return read or await anext(self._body)
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
 
 
 def is_json(response: WireResponse) -> bool:

@@ -23,6 +23,7 @@ from claude_proxy.server.notes import Notes, count_late, more_noted
 from claude_proxy.server.passed_errors import NO_SUCH_ENDPOINT, NotSpoken
 from claude_proxy.server.rate_headers import anthropic_limits, openai_limits
 from claude_proxy.server.reading import (
+    EVENT_STARTS,
     MAX_ANSWER_BYTES,
     MAX_ERROR_BYTES,
     in_time,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 _PASSED_ERROR_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 _LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
-_EVENT_STARTS = (b"data:", b"event:", b":")
 _MAX_PASSED, _MAX_PASSED_VALUE = 32, 256
 _UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
 
@@ -101,7 +101,7 @@ async def ask(
 
 
 def whole(plan: "Plan", response: WireResponse, raw: bytes) -> Message:
-    if is_event_stream(response) or raw.lstrip().startswith(_EVENT_STARTS):
+    if is_event_stream(response) or raw.lstrip().startswith(EVENT_STARTS):
         # Some models only stream, whatever was asked, and some servers call that JSON.
         return _folded(plan, raw)
     if too_many_values(raw):

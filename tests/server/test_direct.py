@@ -175,6 +175,25 @@ def test_an_error_event_of_the_upstreams_is_its_end(native, upstream):
     assert post(native(), stream_body()).content == play
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", ""])
+@pytest.mark.parametrize("cut", [None, 1])
+def test_a_stream_by_another_name_is_one(native, upstream, kind, cut):
+    raw = b": hello\n\n" + b"".join(said("a"))
+    play = [raw[at : at + cut] for at in range(0, len(raw), cut)] if cut else [raw]
+    upstream.play(Reply(stream=play, headers={"content-type": kind, "Request-Id": "req_1"}))
+    reply = post(native(), stream_body())
+    assert reply.content == raw and reply.headers["request-id"] == "req_1"
+    assert reply.headers["content-type"].startswith("text/event-stream")
+
+
+def test_a_stream_by_another_name_is_kept_alive(native, upstream):
+    play = said("a")
+    upstream.play(Reply(stream=[*play[:4], 0.5, *play[4:]], headers={"content-type": "text/plain"}))
+    reply = post(native(CLAUDE_PROXY_PING_SECONDS="0.1"), stream_body())
+    assert reply.content.count(b": keep-alive\n\n") >= 2
+    assert reply.content.replace(b": keep-alive\n\n", b"") == b"".join(play)
+
+
 def test_what_was_not_asked_for_passes_too(native, upstream):
     url = native()
     upstream.play(Reply(message()))

@@ -125,6 +125,14 @@ def test_a_stream_that_came_in_one_piece_is_one_all_the_same(server, upstream):
     assert last.usage.total_tokens == 28
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_a_stream_by_another_name_is_one(server, upstream, kind):
+    upstream.play(Reply(stream=text_stream("Hel", "lo"), headers={"content-type": kind}))
+    url = server().url
+    assert post(url, stream()).content == on_the_wire(text_stream("Hel", "lo"))
+    assert post(url).json()["choices"][0]["message"]["content"] == "Hello"
+
+
 @pytest.mark.parametrize("end", ["complete", "cut"])
 def test_a_stream_that_nobody_asked_for_is_a_whole_answer(server, upstream, end):
     upstream.play(Reply(stream=text_stream("Hel", "lo"), end=end))
