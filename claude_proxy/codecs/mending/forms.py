@@ -35,6 +35,9 @@ _SPACE = " \t\r\n"
 _INFOS = ("json", "tool_call", "tool_calls", "tool_code", "function_call", "")
 _NAME_END = re.compile(r"[>{]")
 _FIRST_KEY = re.compile(r'\[?\s*\{\s*"(\w{1,20})"\s*:')
+WRAPPERS = frozenset({"tool_call", "tool_use"})
+"""A key with the call as its value, all alone in its object: what proxies in front of the Claude
+Code CLI have taught Claude."""
 FIRST_KEYS = frozenset(
     {"name", "arguments", "parameters", "args", "input", "type", "id"}
     | {"function", "tool", "tool_name", "tool_input"}
@@ -112,7 +115,8 @@ def _strict(head: str, offered: Offered, at: int = 0) -> Verdict:
     if ":" not in head[start:]:
         return "wait"
     key = _FIRST_KEY.match(head, start)
-    return Body("json", start, strict=True) if key and key[1] in FIRST_KEYS else "text"
+    looks = key and (key[1] in FIRST_KEYS or key[1] in WRAPPERS)
+    return Body("json", start, strict=True) if looks else "text"
 
 
 def _starts_a_name(start: str, offered: Offered) -> bool:
@@ -131,6 +135,8 @@ _TAGS = ("<parameter=", "</function>")
 FENCE = "```"
 BARE = ""
 """The opening of an object that stands at the very start of the text."""
+WRAPPED = tuple(f'{{"{key}"' for key in sorted(WRAPPERS))
+"""How such an object starts, which may stand at the start of any line. It is read as `BARE`."""
 
 
 class Form(NamedTuple):

@@ -9,7 +9,7 @@ is not: so the work is linear in the text, and `MOST_BODY` bounds the memory.
 import re
 from collections.abc import Callable, Mapping
 
-from claude_proxy.codecs.mending.forms import BARE, FENCE, FORMS, MOST_HEAD, Body, Form
+from claude_proxy.codecs.mending.forms import BARE, FENCE, FORMS, MOST_HEAD, WRAPPED, Body, Form
 from claude_proxy.codecs.mending.offered import Offered
 from claude_proxy.codecs.mending.written import JsonEnd, TagsEnd, TextCall, calls_in
 
@@ -22,7 +22,9 @@ _STEP = 4096
 """Characters that are looked at together: what is cut off in front is copied each time."""
 _MOST_INDENT, _ENDLESS = 8, 1 << 62
 
-_OPENINGS = [opening for opening in FORMS if opening != BARE]
+_OPENINGS = [*(opening for opening in FORMS if opening != BARE), *WRAPPED]
+_AT_LINES = frozenset({FENCE, *WRAPPED})
+"""Openings at the start of a line only."""
 _OPENING = re.compile("|".join(map(re.escape, _OPENINGS)))
 _STARTS = {opening[:length] for opening in _OPENINGS for length in range(1, len(opening))}
 _START = re.compile(f"(?:{'|'.join(map(re.escape, _STARTS))})\\Z")
@@ -85,8 +87,10 @@ class TextCalls:
             if not self._said:
                 return self._open(BARE, text)
         for found in _OPENING.finditer(text):
-            if found[0] != FENCE or self._begins_line(text, found.start()):
+            if found[0] not in _AT_LINES or self._begins_line(text, found.start()):
                 self._say(text[: found.start()])
+                if found[0] in WRAPPED:
+                    return self._open(BARE, text[found.start() :])
                 return self._open(found[0], text[found.end() :])
         tail = _START.search(text, max(0, len(text) - _LONGEST))
         end = tail.start() if tail else len(text)

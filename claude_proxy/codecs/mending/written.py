@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from claude_proxy.codecs.fold import UNPARSED, parse_input
 from claude_proxy.codecs.jsonio import loads
-from claude_proxy.codecs.mending.forms import FIRST_KEYS, Body
+from claude_proxy.codecs.mending.forms import FIRST_KEYS, WRAPPERS, Body
 from claude_proxy.codecs.mending.offered import Offered
 from claude_proxy.types import Json
 
@@ -99,6 +99,7 @@ def _json(raw: str) -> Any:
 
 
 def _call(entry: Any, offered: Offered, *, strict: bool) -> TextCall | None:
+    entry = _unwrapped(entry)
     if not isinstance(entry, dict) or (strict and not entry.keys() <= FIRST_KEYS):
         return None
     if isinstance(inner := entry.get("function"), dict):
@@ -109,6 +110,14 @@ def _call(entry: Any, offered: Offered, *, strict: bool) -> TextCall | None:
         return None
     input = given if isinstance(given, dict) else _input(given)
     return None if input is None else TextCall(offered[name].name, input)
+
+
+def _unwrapped(entry: Any) -> Any:
+    """The call in an object that holds nothing else."""
+    if isinstance(entry, dict) and len(entry) == 1:
+        (key,) = entry
+        return entry[key] if key in WRAPPERS else entry
+    return entry
 
 
 def _input(given: Any) -> Json | None:

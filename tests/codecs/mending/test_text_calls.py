@@ -43,6 +43,7 @@ def both(text: str) -> list[Any]:
 
 A = '{"name": "Read", "arguments": {"text": "a"}}'
 B = '{"name": "Write", "arguments": {}}'
+WRAPPED_OPENINGS = ['{"tool_call"', '\n{"tool_call": {', '{"tool_use": ', '\n{"tool_use"']
 READ, WRITE = ("Read", {"text": "a"}), ("Write", {})
 
 CALLS = {
@@ -108,6 +109,21 @@ CALLS = {
         "<tool_call><function=Read><parameter=text>a<parameter=count>x</tool_call>",
         [("Read", {"text": "a", "count": "x"})],
     ),
+    "under a key": (f'{{"tool_call": {A}}}', [READ]),
+    "under a key, with the API's own words": (
+        '{"tool_use": {"type": "tool_use", "id": "t", "name": "Read", "input": {"text": "a"}}}',
+        [READ],
+    ),
+    "under a key, at a line's start": (
+        f'I look.\n{{"tool_call": {A}}}\n  {{"tool_use":\n  {B}\n}}\nSo.',
+        ["I look.\n", READ, WRITE, "So."],
+    ),
+    "under a key, over many lines": (
+        '{\n  "tool_call": {\n    "name": "Read",\n    "arguments": {"text": "a"}\n  }\n}\n',
+        [READ],
+    ),
+    "under a key, in a fence": (f'```json\n{{"tool_call": {A}}}\n```', [READ]),
+    "under a key, in tags": (f'<tool_call>{{"tool_use": {A}}}</tool_call>', [READ]),
     "nothing else": (A, [READ]),
     "nothing else but white space": (f"\n {A}\n", [READ]),
 }
@@ -148,6 +164,18 @@ TEXTS = [
     "<function=\nDelete>{}</function>x<function=Delete>",
     '{"a": 1}',
     "{not: json}",
+    *(
+        '{"tool_call": "invalid"}',
+        'So:\n{"tool_use": "invalid"}\n',
+        '{"tool_call"',
+        '\n{"tool_use": {',
+    ),
+    f'{{"tool_call": {A}, "version": 3}}',
+    f'So: {{"tool_call": {A}}}',
+    'So:\n{"tool_call": {"name": "Delete", "arguments": {}}}',
+    'So:\n{"tool_call": {"name": "Read"}}',
+    'So:\n{"tool_call": {"name": "Read", "arguments": {}, "version": 3}}',
+    'So:\n{"tool_call": [1]}\n{"tool_calls": []}',
     f"{' ' * 2000}{A}",
     f"a {A}",
     f"<tool_call>{' ' * 300}{A}</tool_call>",
@@ -189,7 +217,9 @@ def test_a_call_without_end_does_not_fill_the_memory() -> None:
     assert len(said) >= MOST_BODY and "".join([said, *map(str, reader.finish())]) == text
 
 
-@pytest.mark.parametrize("text", ["<tool_call>", "```json\n{", '<tool_call>{"a', "```", " \n"])
+@pytest.mark.parametrize(
+    "text", ["<tool_call>", "```json\n{", '<tool_call>{"a', "```", " \n", *WRAPPED_OPENINGS]
+)
 def test_openings_without_calls_take_linear_time(text: str) -> None:
     many = text * (200_000 // len(text))
     assert "".join(map(str, read([many]))) == many
@@ -197,6 +227,7 @@ def test_openings_without_calls_take_linear_time(text: str) -> None:
 
 words = st.sampled_from(
     [
+        *('{"tool_call": ', '\n{"tool_use": ', "}", "}}"),
         *("<tool_call>", "</tool_call>", "<|python_tag|>", "[TOOL_CALLS]", "<function=Read>"),
         *("<parameter=text>", "</parameter>", "</function>", "```", "```json\n", "\n", " ", "{"),
         *('{"name": "Read", "arguments": ', "{}", "}", '"', "[", "]", ",", ";", "a", "\\", "<"),
