@@ -3,7 +3,7 @@
 Pure: tables in, the `Profile` of an upstream's model out (docs/configuration.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -50,14 +50,19 @@ class ProfileFinder:
     """Finds profiles as one user wants them; equal questions have equal answers.
 
     `own`: the user's tables, of which the first wins, field by field. `named`: upstream → the
-    profile that the user has named for it. The names have been checked.
+    profile that the user has named for it. The names have been checked. `implied`: what other
+    settings say of the built-in rows; tables win.
     """
 
     def __init__(
-        self, own: Mapping[str, OwnProfile] = _NOTHING, named: Mapping[str, str] = _NOTHING
+        self,
+        own: Mapping[str, OwnProfile] = _NOTHING,
+        named: Mapping[str, str] = _NOTHING,
+        implied: Sequence[OwnProfile] = (),
     ) -> None:
         self._own = own
         self._named = named
+        self._implied = implied
 
     def own_fields(self, upstream: str, base_url: str, model: str) -> frozenset[str]:
         """The fields of `find`'s profile that the user has set himself."""
@@ -71,17 +76,24 @@ class ProfileFinder:
             if own.is_for(base_url, model):
                 changes = {**own.changes, **changes}
                 if own.base:
-                    return replace(built_in(own.base, model), **changes)
+                    row = built_in(own.base, model)
+                    return replace(self._as_set(row, base_url, model), **changes)
         return replace(self._rest(upstream, base_url, model), **changes)
 
     def _rest(self, upstream: str, base_url: str, model: str) -> Profile:
         """What the user has named for the upstream, else the built-in row."""
         name = self._named.get(upstream)
         own = self._own.get(name) if name else None
-        if own is None:
-            return built_in(name, model) if name else profile_for(base_url, model)
-        base = built_in(own.base, model) if own.base else profile_for(base_url, model)
-        return replace(base, **own.changes)
+        base = own.base if own else name
+        row = built_in(base, model) if base else profile_for(base_url, model)
+        return replace(self._as_set(row, base_url, model), **(own.changes if own else {}))
+
+    def _as_set(self, row: Profile, base_url: str, model: str) -> Profile:
+        """A built-in row with what other settings say of it."""
+        for implied in self._implied:
+            if implied.is_for(base_url, model):
+                row = replace(row, **implied.changes)
+        return row
 
 
 def built_in_names() -> tuple[str, ...]:

@@ -88,6 +88,23 @@ def test_every_name_is_known() -> None:
         built_in("nobody", MODEL)
 
 
+def test_tables_win_over_what_other_settings_say() -> None:
+    implied = [OwnProfile({"max_stops": 2, "top_k": True}, hosts=("*",)), stops(9, hosts=("no",))]
+    own = {"here": stops(3, models=("one",)), "far": stops(4, models=("two",), base="openai/o")}
+    finder = ProfileFinder({**own, "mine": stops(5)}, {"a": "mine", "b": "openai/o"}, implied)
+
+    def find(upstream: str, model: str) -> tuple[int, bool, str]:
+        profile = finder.find(upstream, URL, model)
+        return profile.max_stops, profile.top_k, profile.name
+
+    assert find("default", MODEL) == (2, True, USUAL.name)
+    assert find("default", "one")[:2] == (3, True)
+    assert find("default", "two") == (4, True, "openai/o")
+    assert find("a", MODEL) == (5, True, USUAL.name)
+    assert find("b", MODEL) == (2, True, "openai/o")
+    assert finder.own_fields("default", URL, MODEL) == frozenset()
+
+
 def test_what_a_table_says_can_be_shown() -> None:
     own = OwnProfile({"max_stops": 1, "efforts": ("low",)}, base="openai", hosts=("a",))
     assert own.said == {"base": "openai", "hosts": ["a"], "max_stops": 1, "efforts": "('low',)"}

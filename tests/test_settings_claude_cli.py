@@ -136,3 +136,26 @@ def test_variables_that_cannot_be(given: str) -> None:
 def test_older_names_work(name: str, attribute: str) -> None:
     found: Any = getattr(cli(**{name: "7"}), attribute)
     assert found == 7.0
+
+
+@pytest.mark.parametrize(("way", "calls"), [(None, "text"), ("mcp", "text"), ("Prompt", "told")])
+def test_the_way_of_tools_is_a_field_of_the_clis_profiles(way: str | None, calls: str) -> None:
+    finder = cli(**({"CLAUDE_PROXY_CLI_TOOLS": way} if way else {})).profile_finder()
+    for model in ("opus", "haiku"):
+        assert finder.find("default", ADDRESS, model).text_calls == calls
+    assert finder.find("default", "https://api.openai.com/v1", "gpt-4o").text_calls == "text"
+
+
+def test_one_upstream_of_the_cli_may_have_a_way_of_its_own() -> None:
+    given = {
+        "CLAUDE_PROXY_UPSTREAMS": '{"mine": {"dialect": "claude-cli", "profile": "sent"}}',
+        "CLAUDE_PROXY_PROFILES": '{"sent": {"text_calls": "text"}}',
+    }
+    finder = cli(CLAUDE_PROXY_CLI_TOOLS="prompt", **given).profile_finder()
+    assert finder.find("default", ADDRESS, "opus").text_calls == "told"
+    assert finder.find("mine", ADDRESS, "opus").text_calls == "text"
+
+
+def test_there_is_no_third_way() -> None:
+    with pytest.raises(SettingsError, match="CLAUDE_PROXY_CLI_TOOLS.* mcp or prompt"):
+        cli(CLAUDE_PROXY_CLI_TOOLS="text")

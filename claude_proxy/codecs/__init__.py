@@ -55,7 +55,7 @@ class Decoder(Protocol):
         """What was wrong with the answer's calls, by kind, as far as they are over.
 
         `broken`: arguments that are no JSON object; `mended`: those that were put right; `read`:
-        calls found in the text.
+        calls found in the text; `overrun`: whether more stood behind them, and was left out.
         """
 
     def open(self) -> Sequence[StreamEvent]:

@@ -136,10 +136,12 @@ class Profile:
     asks for. Groq: 400 `tool_use_failed`, "Failed to call a function" (opencode#1018,
     smolagents#1119)."""
 
-    text_calls: Literal["text", "read"] = "text"
+    text_calls: Literal["text", "read", "told"] = "text"
     """"read": calls that the model writes into its text, in tags, fences or bare JSON, become
     calls, if they name a tool that was offered. Small models do that where their server has no
-    parser for their way (free-claude-code's heuristic parser; docs/pitfalls.md, 5)."""
+    parser for their way (free-claude-code's heuristic parser; docs/pitfalls.md, 5). "told": they
+    are the only ones, so an answer ends with them, and what the model says behind them is left
+    out; the Claude Code CLI is told its tools in the system prompt then (`codecs/claude_cli`)."""
 
     call_inputs: Literal["passed", "mended"] = "passed"
     """What a stream does with the arguments of calls. "passed": they go out as they come;

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("claude_proxy.calls")
 
 _LEFT_OUT = "empty, which the tool's schema forbids"
+_OVERRUN = "what the model said behind its calls was left out"
 
 
 def mending(plan: "Plan") -> Decoder:
@@ -37,6 +38,8 @@ def mended_whole(context: Context, plan: "Plan", message: Message, on_drop: OnDr
         message, plan.request, profile=plan.route.profile, tool_names=plan.tool_names
     )
     note_faults(context, plan.route, found.faults)
+    if "overrun" in found.faults:
+        on_drop("content", _OVERRUN)
     for path in found.notes:
         on_drop(path, _LEFT_OUT)
     return found.message

@@ -45,7 +45,8 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "faulty_calls": (
         "Tool calls that a model wrote wrongly, by what became of them: broken (they went out as "
-        "they came), mended, or read out of its text.",
+        "they came), mended, read out of its text, or overrun (answers of which the rest behind "
+        "such calls was left out).",
         ("kind",),
     ),
     "prompt_cache_breaks": (
@@ -89,7 +90,7 @@ LIMITS = (
     *("header_timeout", "headers", "pdfs", "rate_address", "rate_key"),
 )
 
-FAULTS = ("broken", "mended", "read")
+FAULTS = ("broken", "mended", "read", "overrun")
 _CACHE_BREAKS: tuple[tuple[str, Key], ...] = (
     ("cache_broken_at", ("prompt_cache_breaks", "prompt")),
     ("cache_missed", ("prompt_cache_breaks", "upstream")),

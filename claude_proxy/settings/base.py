@@ -69,6 +69,7 @@ class UpstreamSettings(BaseModel):
     anthropic_demote_nonstreaming: anthropic.Demote = False
     cli_command: claude_cli.Program = "claude"
     cli_env: claude_cli.Environment = Field(default_factory=dict, repr=False)
+    cli_tools: claude_cli.Tools = "mcp"
     cli_max_processes: claude_cli.MaxProcesses = 10
     cli_idle_seconds: claude_cli.IdleSeconds = 300.0
     cli_line_timeout: claude_cli.LineTimeout = 300.0

@@ -1,11 +1,14 @@
 """The settings of the Claude Code CLI as an upstream."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
 from claude_proxy.codecs.jsonio import loads
+from claude_proxy.own_profiles import OwnProfile
+from claude_proxy.profiles.claude_cli import HOST
+from claude_proxy.settings import parse
 from claude_proxy.settings.fields import (
     COUNT,
     POSITIVE_SECONDS,
@@ -73,6 +76,21 @@ Environment = Annotated[
         private=True,
     ),
 ]
+Tools = Annotated[
+    Literal["mcp", "prompt"],
+    BeforeValidator(parse.lower),
+    Var(
+        "CLAUDE_PROXY_CLI_TOOLS",
+        "How the CLI gets the client's tools: `mcp` from a server of them, or `prompt` told in the "
+        "system prompt, and called in writing.",
+        "mcp or prompt",
+    ),
+]
+TOLD: Mapping[str, tuple[OwnProfile, ...]] = {
+    "mcp": (),
+    "prompt": (OwnProfile({"text_calls": "told"}, hosts=(HOST,)),),
+}
+"""What each way of `Tools` says of the CLI's profiles."""
 MaxProcesses = Annotated[
     Count,
     Var(

@@ -16,6 +16,7 @@ from claude_proxy.settings import counting, guards, parse, rates, timeouts
 from claude_proxy.settings.backings import BACKINGS, Backing
 from claude_proxy.settings.base import UpstreamSettings
 from claude_proxy.settings.binding import bind
+from claude_proxy.settings.claude_cli import TOLD
 from claude_proxy.settings.fields import (
     COUNT,
     POSITIVE_SECONDS,
@@ -345,7 +346,8 @@ class Settings(UpstreamSettings):
             name: (f"[upstreams.{name}] profile", upstream.profile)
             for name, upstream in self.upstreams.items()
         }
-        return finder(self.profiles, {DEFAULT: ("CLAUDE_PROXY_PROFILE", self.profile), **named})
+        named[DEFAULT] = ("CLAUDE_PROXY_PROFILE", self.profile)
+        return finder(self.profiles, named, TOLD[self.cli_tools])
 
     def bind(self) -> tuple[str, str]:
         """The address to listen on, and why.

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -171,19 +171,22 @@ def likely(name: str, known: Iterable[str]) -> str:
 
 
 def finder(
-    own: Mapping[str, OwnProfile], named: Mapping[str, tuple[str, str | None]]
+    own: Mapping[str, OwnProfile],
+    named: Mapping[str, tuple[str, str | None]],
+    implied: Sequence[OwnProfile],
 ) -> ProfileFinder:
     """The finder of all settings about profiles.
 
-    `named`: upstream → the variable or key that names its profile, and that name. Raises
-    `SettingsError` for a profile that nobody knows.
+    `named`: upstream → the variable or key that names its profile, and that name. `implied`: what
+    other settings say. Raises `SettingsError` for a profile that nobody knows.
     """
     known = (*own, *built_in_names())
     for key, name in named.values():
         if name is not None and name not in known:
             end = likely(name, known) or f": known are {', '.join(known)}"
             raise SettingsError(f"{key}: {_shown(name)} is no profile{end}.")
-    return ProfileFinder(own, {upstream: name for upstream, (_, name) in named.items() if name})
+    names = {upstream: name for upstream, (_, name) in named.items() if name}
+    return ProfileFinder(own, names, implied)
 
 
 Profiles = Annotated[

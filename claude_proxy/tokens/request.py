@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from claude_proxy.codecs import jsonio
+from claude_proxy.codecs.claude_cli.told_tools import RULES
 from claude_proxy.codecs.web_search.hits import unpack
 from claude_proxy.profiles import Profile
 from claude_proxy.tokens.media import Media, media_tokens
@@ -44,7 +45,7 @@ def measure(
     Cache marks, signatures, and encrypted contents are not text for the model and count nothing.
     """
     try:
-        parts = list(_request_parts(request))
+        parts = [*_request_parts(request), *_told(request, profile)]
     except RecursionError:  # blocks in blocks in blocks; the server's parser allows a thousand
         parts = [_flat(request)]
     text = "\n".join(part for part in parts if isinstance(part, str))
@@ -66,6 +67,12 @@ def _request_parts(request: Mapping[str, Any]) -> _Parts:
         yield _MESSAGE
         yield from _content(message.get("content") if isinstance(message, dict) else message)
     yield from _output_schema(request)
+
+
+def _told(request: Mapping[str, Any], profile: Profile | None) -> _Parts:
+    """What stands around tools that are told in the system prompt."""
+    if profile is not None and profile.text_calls == "told" and request.get("tools"):
+        yield RULES
 
 
 def _items(value: object) -> list[Any]:

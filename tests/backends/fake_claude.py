@@ -211,6 +211,48 @@ def tools(_):
     answer(json.dumps(told))
 
 
+def spelled(words):
+    """A text in pieces of three characters."""
+    event("message_start", message={"id": "msg_fake", "usage": USAGE})
+    event("content_block_start", index=0, content_block=text(""))
+    for at in range(0, len(words), 3):
+        piece = {"type": "text_delta", "text": words[at : at + 3]}
+        event("content_block_delta", index=0, delta=piece)
+
+
+def spell(words):
+    spelled(words)
+    said = {"id": "msg_fake", "content": [text(words)]}
+    say({"type": "assistant", "message": said, "parent_tool_use_id": None})
+    event("content_block_stop", index=0)
+    event("message_delta", delta={"stop_reason": "end_turn"}, usage=USAGE)
+    event("message_stop")
+    result(words)
+
+
+WRITTEN = '<tool_call>\n{"name": "look", "arguments": {"n": %d}}\n</tool_call>'
+BROKEN = '<tool_call>\n{"name": "look", "arguments": {"n": 1'
+
+
+def writes(_):
+    """Two calls in writing; it remembers them, and repeats the results that come."""
+    spell(f"I look.\n{WRITTEN % 1}\n{WRITTEN % 2}\n")
+
+
+def writes_broken(_):
+    spell(f"I look.\n{BROKEN}")
+
+
+def writes_on(_):
+    """It makes up the result, and would go on for a long time."""
+    spelled(f"{WRITTEN % 1}\n<tool_result>\nmade up\n</tool_result>\nSo it is.")
+    time.sleep(600)
+
+
+def writes_search(_):
+    spell('<tool_call>{"name": "web_search", "arguments": {"query": "cats"}}</tool_call>')
+
+
 def made_up(_):
     """A call of a tool that nobody has, which it answers itself."""
     call = {"type": "tool_use", "id": "toolu_1", "name": "mcp__px__nobodys", "input": {}}
@@ -244,6 +286,7 @@ PLAYS = {
     for play in (
         *(world, hang, stubborn, family, crash, flood, garbage, huge, early, mute, once, odd_bytes),
         *(torrent,),
+        *(writes, writes_broken, writes_on, writes_search),
         *(no_login, overloaded, tools, made_up, searches, limit, structured, slow_end),
     )
 }

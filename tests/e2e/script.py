@@ -70,8 +70,11 @@ class Script:
         if wrong:
             self.complaints += wrong
             return refusal(400, "; ".join(wrong))
+        return to_reply(self.say(body), body)
+
+    def say(self, body: Json) -> Say:
         turn = self._turn(body)
-        return to_reply(_scene(turn)(turn) if turn else Say("NO-MARKER"), body)
+        return _scene(turn)(turn) if turn else Say("NO-MARKER")
 
     def _turn(self, body: Json) -> Turn | None:
         found = _marker(body["messages"])

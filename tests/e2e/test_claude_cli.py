@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from claude_proxy.settings import load_settings
 from tests.conftest import LiveServer, running, settings_for
 from tests.e2e.client import QUIET, ClaudeCode, furnish, pdf, png, user_line
 from tests.e2e.nested import NestedScript
-from tests.e2e.script import ODD_TEXT
+from tests.e2e.script import ODD_TEXT, Script
 from tests.upstream import Received, Upstream, eventually, serving
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,7 @@ class Nest:
 
     server: LiveServer
     upstream: Upstream
-    script: NestedScript
+    script: Script
     log: Path
     client: anthropic.Anthropic
 
@@ -53,11 +54,15 @@ class Nest:
 
 @pytest.fixture(scope="module")
 def nested(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nest]:
-    folder = tmp_path_factory.mktemp("cli")
+    with nest_of(NestedScript(), binary, tmp_path_factory.mktemp("cli")) as nest:
+        yield nest
+
+
+@contextmanager
+def nest_of(script: Script, binary: Path, folder: Path, **environ: str) -> Iterator[Nest]:
     log, program = folder / "runs", folder / "claude"
     program.write_text(RUN.format(log=log, binary=binary))
     program.chmod(0o755)
-    script = NestedScript()
     with serving(Upstream()) as upstream:
         upstream.answer(script)
         models = {
@@ -66,12 +71,13 @@ def nested(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         }
         with running(settings_for(upstream, CLAUDE_PROXY_AUTH_KEY=INNER, **models)) as inner:
             variables = {"ANTHROPIC_BASE_URL": inner.url, "ANTHROPIC_API_KEY": INNER}
-            environ = {
+            known = {
                 "CLAUDE_PROXY_BACKEND": "claude-cli",
                 "CLAUDE_PROXY_AUTH_KEY": OUTER,
                 "CLAUDE_PROXY_CLI_COMMAND": str(program),
                 "CLAUDE_PROXY_CLI_ENV": json.dumps({**variables, "HOME": str(folder)}),
             }
+            environ = {**known, **environ}
             with (
                 running(load_settings(environ=environ, trusted_folder=False)) as server,
                 anthropic.Anthropic(base_url=server.url, api_key=OUTER, max_retries=0) as client,

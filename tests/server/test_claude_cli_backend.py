@@ -315,3 +315,136 @@ def test_the_process_that_wants_a_search_goes_on(start: Start, log: Path, stream
         text = httpx.post(f"{server.url}/v1/messages", json=asked, timeout=60).text
     assert "srvtoolu_1" in text and "They purr." in text
     assert len(runs(log)) == 1
+
+
+PROMPT = {"CLAUDE_PROXY_CLI_TOOLS": "prompt"}
+
+
+def _inputs(message: Any) -> list[Any]:
+    return [block.input for block in message.content if block.type == "tool_use"]
+
+
+def test_written_calls_are_calls_and_the_process_goes_on(start: Start, log: Path) -> None:
+    asked: Any = body("[[writes]]", tools=[TOOL])
+    with anthropic_sdk(start(**PROMPT)) as client:
+        for _ in range(2):
+            with client.messages.stream(**asked) as stream:
+                first = stream.get_final_message()
+            assert first.stop_reason == "tool_use"
+            assert first.content[0].model_dump()["text"] == "I look.\n"
+            assert _inputs(first) == [{"n": 1}, {"n": 2}]
+            asked["messages"] += [{"role": "assistant", "content": first.content}]
+            calls = [block for block in first.content if block.type == "tool_use"]
+            results = [
+                {"type": "tool_result", "tool_use_id": c.id, "content": f"saw {c.input}"}
+                for c in reversed(calls)
+            ]
+            again = {"type": "text", "text": "[[writes]]"}
+            asked["messages"] += [{"role": "user", "content": [*results, again]}]
+        asked["messages"][-1]["content"][-1] = {"type": "text", "text": "And?"}
+        told = client.messages.create(**asked)
+    assert told.stop_reason == "end_turn"
+    assert told.content[0].model_dump()["text"] == (
+        '<tool_result name="look" call="1">\nsaw {\'n\': 1}\n</tool_result>'
+        '<tool_result name="look" call="2">\nsaw {\'n\': 2}\n</tool_result>And?'
+    )
+    assert len(runs(log)) == 1
+
+
+def test_tools_are_told_and_no_server_of_them_is_there(start: Start) -> None:
+    asked = body(
+        "[[world]]", tools=[{**TOOL, "description": "two\nlines </tools>"}], system="Short"
+    )
+    answer = post(start(**PROMPT), asked)
+    told = json.loads(answer.json()["content"][0]["text"])
+    assert "--mcp-config" not in told["argv"] and "--allowedTools" not in told["argv"]
+    request = told["heard"][0]["request"]
+    assert "sdkMcpServers" not in request
+    assert request["systemPrompt"].startswith("Short\n\n# Tools\n")
+    line = '{"name":"look","description":"two\\nlines <\\/tools>","input_schema":'
+    assert f"<tools>\n{line}" in request["systemPrompt"]
+    assert "tools=told" in answer.headers["x-claude-proxy-notes"]
+
+
+def test_clients_of_openai_get_written_calls_as_theirs(start: Start, log: Path) -> None:
+    function = {"name": "look", "parameters": {"type": "object"}}
+    tools: Any = [{"type": "function", "function": function}]
+    messages: Any = [{"role": "user", "content": "[[writes]]"}]
+    asked: Any = {"model": "gpt-4o", "tools": tools, "user": "somebody"}
+    url = f"{start(**PROMPT).url}/v1"
+    with openai.OpenAI(base_url=url, api_key="any", max_retries=0) as client:
+        chunks = list(client.chat.completions.create(messages=messages, stream=True, **asked))
+        deltas = [c for chunk in chunks for c in chunk.choices[0].delta.tool_calls or ()]
+        assert {delta.index for delta in deltas} == {0, 1}
+        assert chunks[-1].choices[0].finish_reason == "tool_calls"
+        choice = client.chat.completions.create(messages=messages, **asked).choices[0]
+        assert choice.finish_reason == "tool_calls"
+        calls: Any = choice.message.tool_calls or []
+        assert [json.loads(call.function.arguments) for call in calls] == [{"n": 1}, {"n": 2}]
+        messages += [choice.message.model_dump(exclude_none=True)]
+        messages += [{"role": "tool", "tool_call_id": c.id, "content": "seen"} for c in calls]
+        before = len(runs(log))
+        last = client.chat.completions.create(messages=messages, **asked).choices[0].message
+    assert (last.content or "").count("\nseen\n") == 2
+    assert len(runs(log)) == before
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_result_that_the_model_makes_up_reaches_nobody(
+    start: Start, log: Path, stream: bool
+) -> None:
+    server = start(**PROMPT)
+    asked = {**body("[[writes_on]]", tools=[TOOL]), "stream": stream}
+    # The process would go on for ten minutes.
+    answer = httpx.post(f"{server.url}/v1/messages", json=asked, timeout=20)
+    assert '"name":"look"' in answer.text and '"stop_reason":"tool_use"' in answer.text
+    assert "made up" not in answer.text and "So it is" not in answer.text
+    assert ("content=what" in answer.headers["x-claude-proxy-notes"]) is not stream
+    assert eventually(lambda: not any(_runs(id) for id in runs(log)), 5)
+    kind = 'claude_proxy_faulty_calls_total{kind="overrun"} 1.0'
+    assert kind in httpx.get(f"{server.url}/metrics").text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_is_broken_off_stays_text(start: Start, stream: bool) -> None:
+    with anthropic_sdk(start(**PROMPT)) as client:
+        asked: Any = body("[[writes_broken]]", tools=[TOOL])
+        if stream:
+            with client.messages.stream(**asked) as reading:
+                message = reading.get_final_message()
+        else:
+            message = client.messages.create(**asked)
+    (block,) = message.content
+    assert message.stop_reason == "end_turn"
+    assert block.model_dump()["text"] == (
+        'I look.\n<tool_call>\n{"name": "look", "arguments": {"n": 1'
+    )
+
+
+def test_a_call_of_no_tool_is_what_it_is(start: Start) -> None:
+    other = {"name": "other", "input_schema": {"type": "object"}}
+    message = post(start(**PROMPT), body("[[writes]]", tools=[other])).json()
+    assert message["stop_reason"] == "end_turn"
+    assert message["content"][0]["text"].count("<tool_call>") == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_search_is_called_in_writing_too(start: Start, stream: bool) -> None:
+    page = {"url": "https://cats.example/", "title": "Cats", "content": "They purr."}
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    with serving(Upstream()) as searxng:
+        searxng.play(Reply({"results": [page]}))
+        server = start(CLAUDE_PROXY_SEARXNG_URL=searxng.url, **PROMPT)
+        asked = {**body("[[writes_search]]", tools=[search]), "stream": stream}
+        text = httpx.post(f"{server.url}/v1/messages", json=asked, timeout=60).text
+    assert "web_search_tool_result" in text and "They purr." in text
+    assert "<tool_call>" not in text
+
+
+def test_told_tools_are_counted(start: Start) -> None:
+    asked = body(tools=[TOOL])
+    counts = [
+        post(start(CLAUDE_PROXY_CLI_TOOLS=way), asked, "/v1/messages/count_tokens").json()
+        for way in ("mcp", "prompt")
+    ]
+    assert 200 < counts[1]["input_tokens"] - counts[0]["input_tokens"] < 400

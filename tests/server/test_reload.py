@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from tests.conftest import UPSTREAM_KEY
 from tests.process import GUNICORN, free_port, healthy, post, read_until, started
 from tests.upstream import Reply, Upstream, eventually, serving, text_stream
 
+FAKE = Path(__file__).parents[1] / "backends" / "fake_claude.py"
 HELLO = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -58,6 +60,30 @@ class TestProcess:
         assert (models(upstream), models(other)) == (["one"], ["two"])
         assert "CLAUDE_PROXY_BIG_MODEL; CLAUDE_PROXY_UPSTREAMS" in process.log()
         assert UPSTREAM_KEY not in process.log()
+
+    def test_the_cli_is_told_its_tools_from_the_next_request_on(self, tmp_path):
+        def write(way):
+            lines = {"backend": "claude-cli", "cli_command": str(FAKE), "cli_tools": way}
+            lines["cli_env"] = f"FAKE_CLAUDE_LOG={tmp_path / 'runs'}"
+            text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in lines.items())
+            (tmp_path / "claude-proxy.toml").write_text(text)
+
+        def world(process):
+            tool = {"name": "look", "input_schema": {"type": "object"}}
+            said = [{"role": "user", "content": "[[world]]"}]
+            body = {"model": "opus", "max_tokens": 9, "messages": said, "tools": [tool]}
+            answer = httpx.post(f"{process.url}/v1/messages", json=body, timeout=20)
+            return json.loads(answer.json()["content"][0]["text"])
+
+        write("mcp")
+        with started(None, folder=tmp_path) as process:
+            before = world(process)
+            write("prompt")
+            reload(process)
+            after = world(process)
+        assert "CLAUDE_PROXY_CLI_TOOLS" in process.log()
+        assert "--mcp-config" in before["argv"] and "--mcp-config" not in after["argv"]
+        assert '{"name":"look"' in after["heard"][0]["request"]["systemPrompt"]
 
     @pytest.mark.parametrize(
         "text",

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import struct
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_proxy.codecs.claude_cli.told_tools import RULES
 from claude_proxy.codecs.web_search.hits import pack
+from claude_proxy.profiles import GENERIC
 from claude_proxy.tokens import estimate_text, estimate_tokens
 
 CASES = Path(__file__).parents[1] / "cases" / "tokens"
@@ -295,3 +298,12 @@ ODD_CONTENT = JSON | st.lists(ODD_BLOCK, max_size=3)
 )
 def test_no_request_is_too_odd(request: dict[str, Any]) -> None:
     assert estimate_tokens(request) >= 3
+
+
+def test_tools_in_the_system_prompt_count_with_what_stands_around_them() -> None:
+    told = replace(GENERIC, text_calls="told")
+    plain = user("Hi")
+    asked = {**plain, "tools": [{"name": "look", "input_schema": {"type": "object"}}]}
+    more = estimate_tokens(asked, profile=told) - estimate_tokens(asked, profile=GENERIC)
+    assert more == pytest.approx(estimate_text(RULES), abs=2)
+    assert estimate_tokens(plain, profile=told) == estimate_tokens(plain)

@@ -15,9 +15,11 @@ from claude_proxy.backends.claude_cli.process import Process
 from claude_proxy.codecs.claude_cli import mcp
 from claude_proxy.codecs.claude_cli.errors import clean
 from claude_proxy.codecs.claude_cli.ndjson import Lines, parsed
+from claude_proxy.codecs.claude_cli.overrun import Overrun
 from claude_proxy.codecs.claude_cli.talk import Asked, fingerprint, fingerprint_of
 from claude_proxy.codecs.claude_cli.turn import RESTING, Turn
 from claude_proxy.codecs.claude_cli.words import PREFIX
+from claude_proxy.codecs.claude_cli.written import read_back
 from claude_proxy.codecs.jsonio import dumps
 from claude_proxy.types import Json
 
@@ -39,7 +41,10 @@ class Session:
         self._names = frozenset(PREFIX + tool["name"] for tool in start["tools"])
         self._talk: list[str] = []
         """Fingerprints of what it remembers."""
+        self._written: list[str] = start.get("written", [])
+        """The tools that are called in writing."""
         self._turn = self._new_turn()
+        self._overrun = self._new_overrun()
         self._lines = Lines()
         self._read: deque[bytes] = deque()
         self._calls: dict[str, Json] = {}
@@ -82,6 +87,7 @@ class Session:
     async def ask(self, last: Json) -> None:
         """Starts the answer to a line, or goes on with the results in it."""
         waited, self._turn = self._turn.waits, self._new_turn()
+        self._overrun = self._new_overrun()
         self._talk.append(fingerprint_of(last))
         if not waited:
             await self._write(last)
@@ -103,7 +109,7 @@ class Session:
             while self._read and not self.over:
                 raw = self._read.popleft()
                 if await self._passes(raw):
-                    passed.append(raw)
+                    passed += [raw, *self._ending()]
             if passed:
                 return b"\n".join([*passed, b""])
         return b""
@@ -117,7 +123,10 @@ class Session:
                     turn.read(await self._line())
         except TimeoutError:
             return False
-        self._talk.append(fingerprint("assistant", turn.content))
+        said = read_back(turn.content, self._written) if self._written else turn.content
+        if said is None:
+            return False
+        self._talk.append(fingerprint("assistant", said))
         return self._waits_for_us or turn.rests
 
     @property
@@ -128,14 +137,26 @@ class Session:
     def _new_turn(self) -> Turn:
         return Turn(structured="schema" in self._start)
 
+    def _new_overrun(self) -> Overrun | None:
+        return Overrun(self._written) if self._written else None
+
+    def _ending(self) -> list[bytes]:
+        """Of an answer whose rest nobody wants; see `Overrun`."""
+        if self._overrun is None or not self._overrun.found:
+            return []
+        self._turn.over = True
+        return self._overrun.ending()
+
     async def _passes(self, raw: bytes) -> bool:
         """Whether a line is part of the answer; what is not is dealt with here."""
-        if raw.startswith(_EVENT) and b'"message_' not in raw:
+        if raw.startswith(_EVENT) and b'"message_' not in raw and self._overrun is None:
             return True  # The words themselves, which nobody needs to read here.
         line = self._parsed(raw)
         if line.get("type") == "control_request":
             await self._control(line)
         self._turn.read(line)
+        if self._overrun is not None:
+            self._overrun.read(line)
         return line.get("type") in _PASSED
 
     async def _line(self) -> Json:

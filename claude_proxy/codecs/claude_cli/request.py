@@ -3,7 +3,8 @@
 The document is plain JSON, of these members:
 
     start     what a process is started with: `model`, `system`, `tools`, and where they are asked
-              for `effort`, `thinking` (false), `max_tokens` and `schema`
+              for `effort`, `thinking` (false), `max_tokens` and `schema`; `written`: the names of
+              tools that are called in writing instead
     history   the lines of the conversation so far; none of them asks the model
     last      the line that asks
     session   a key of the client's session, if it is known
@@ -18,7 +19,14 @@ from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.claude_cli.content import assistant_blocks, reminder, user_blocks
 from claude_proxy.codecs.claude_cli.pairing import Said, paired
+from claude_proxy.codecs.claude_cli.told_tools import (
+    tell_choice,
+    tell_schema,
+    tell_tools,
+    tells,
+)
 from claude_proxy.codecs.claude_cli.words import INERT, STRUCTURED, cli_model
+from claude_proxy.codecs.claude_cli.written import in_writing
 from claude_proxy.codecs.openai_chat.context import Context, Notes
 from claude_proxy.codecs.openai_chat.effort import wanted_effort
 from claude_proxy.codecs.openai_chat.fields import (
@@ -50,7 +58,8 @@ def tool_names(request: MessagesRequest, *, profile: Profile) -> dict[str, str]:
     body: Json = {**request}
     names = wire_names(named_tools(body), profile.tool_name_length)
     told = {wire: original for original, wire in names.items()}
-    return told if _asked_schema(body) is None else {**told, STRUCTURED: ""}
+    checked = _asked_schema(body) is not None and not tells(request, profile)
+    return {**told, STRUCTURED: ""} if checked else told
 
 
 def encode_request(
@@ -76,14 +85,15 @@ def encode_request(
         renamed = tool_names(request, profile=profile)
     names = {original: wire for wire, original in renamed.items() if original}
     context = Context(profile, notes, names, [], seal or Seal.plain(profile.name))
-    start = {"model": model, **_start(body, context)}
+    start = {"model": model, **_start(body, context, told=tells(request, profile))}
     history, last = _lines(request["messages"], context)
     document: Json = {"start": start, "history": history, "last": last}
     key = session_key(body, session) or _user(body)
     return {**document, "session": key} if key else document
 
 
-def _start(body: Json, context: Context) -> Json:
+def _start(body: Json, context: Context, *, told: bool) -> Json:
+    """`told`: the tools stand in the system prompt."""
     tools = _tools(body, context)
     sampling(body, context)
     if body.get("stop_sequences"):
@@ -97,15 +107,26 @@ def _start(body: Json, context: Context) -> Json:
     if limit := token_limit(body, context):
         start["max_tokens"] = limit
     if (schema := _schema(body, context)) is not None:
-        start["schema"] = schema
-    parts = [system_prompt(body, context), *context.instructions]
-    return {**start, "system": "\n\n".join(part for part in parts if part), "tools": tools}
+        if told:
+            tell_schema(schema, context)
+        else:
+            start["schema"] = schema
+    parts = [system_prompt(body, context)]
+    if told and tools:
+        parts.append(tell_tools(tools, context))
+        start["written"] = [tool["name"] for tool in tools]
+    parts += context.instructions
+    system = "\n\n".join(part for part in parts if part)
+    return {**start, "system": system, "tools": [] if told else tools}
 
 
 def _tools(body: Json, context: Context) -> list[Json]:
     """The tools as an MCP server lists them."""
     functions = encode_tools(body, context)
-    chosen = encode_tool_choice(body.get("tool_choice"), functions, context)
+    choice = body.get("tool_choice")
+    if functions and context.profile.text_calls == "told":
+        choice = tell_choice(choice, context)
+    chosen = encode_tool_choice(choice, functions, context)
     if chosen.get("tool_choice") == "none":
         context.notes.drop("tool_choice", "no tools are sent, because the CLI has no such choice")
         return []
@@ -145,6 +166,8 @@ def _user(body: Json) -> str | None:
 def _lines(messages: Sequence[MessageParam], context: Context) -> tuple[list[Json], Json]:
     """The lines of the history, and the one that asks."""
     turns = paired(_turns(messages, context), context.notes)
+    if context.profile.text_calls == "told":
+        turns = in_writing(turns, context.notes)
     if turns and turns[-1][0] == "assistant":
         context.notes.drop("messages", "an answer is not continued here, the model is asked to")
         turns.append(("user", [{"type": "text", "text": CONTINUE}]))

@@ -59,13 +59,13 @@ class Asked(NamedTuple):
 
 
 def _hash(value: object) -> str:
-    return sha256(dumps(_sorted(value))).hexdigest()
+    return sha256(dumps(in_order(value))).hexdigest()
 
 
-def _sorted(value: object) -> object:
+def in_order(value: object) -> object:
     """The same with the members of its objects in order."""
     if isinstance(value, dict):
-        return {name: _sorted(value[name]) for name in sorted(value)}
+        return {name: in_order(value[name]) for name in sorted(value)}
     if isinstance(value, (list, tuple)):
-        return [_sorted(entry) for entry in value]
+        return [in_order(entry) for entry in value]
     return value

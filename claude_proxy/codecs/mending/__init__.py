@@ -19,6 +19,8 @@ from claude_proxy.types.anthropic import ContentBlock, Message, MessagesRequest,
 
 __all__ = ["MendedMessage", "mended", "mended_message"]
 
+_FAULTS = ("broken", "mended", "read", "overrun")
+
 
 def mended(
     decoder: Decoder,
@@ -38,7 +40,7 @@ def mended(
     tools = offered(request, tool_names)
     if not tools:
         return decoder
-    text = CallsInText(tools, _prefix(id)) if profile.text_calls == "read" else None
+    text = _reader(tools, id, profile) if profile.text_calls != "text" else None
     inputs = WholeInputs(tools) if profile.call_inputs == "mended" else None
     return MendingDecoder(decoder, text, inputs)
 
@@ -68,7 +70,9 @@ class MendingDecoder:
     @property
     def faults(self) -> Mapping[str, int]:
         text, inputs = self._text, self._inputs
-        found = {**self._decoder.faults, "read": text.read if text else 0}
+        found = {**self._decoder.faults}
+        if text is not None:
+            found.update(read=text.read, overrun=int(text.overrun))
         if inputs is not None:
             found.update(broken=inputs.broken, mended=inputs.mended)
         return {kind: count for kind, count in found.items() if count}
@@ -100,16 +104,16 @@ def mended_message(
     message: Message, request: MessagesRequest, *, profile: Profile, tool_names: Mapping[str, str]
 ) -> MendedMessage:
     """A whole answer with usable calls; the same object where nothing was wrong."""
-    may_call = profile.text_calls == "read"
+    may_call = profile.text_calls != "text"
     if not may_call and not any(block["type"] == "tool_use" for block in message["content"]):
         return MendedMessage(message, {}, ())
-    tools, faults = offered(request, tool_names), dict.fromkeys(("broken", "mended", "read"), 0)
+    tools, faults = offered(request, tool_names), dict.fromkeys(_FAULTS, 0)
     if may_call and tools:
-        text = CallsInText(tools, _prefix(message["id"]))
+        text = _reader(tools, message["id"], profile)
         fold = MessageFold()
         for event in text.feed(unfold(message)):
             fold.feed(event)
-        faults["read"] = text.read
+        faults.update(read=text.read, overrun=int(text.overrun))
         message = fold.message if text.read else message
     content, notes = _usable(message["content"], tools, faults)
     if notes:
@@ -135,5 +139,6 @@ def _usable(
     return blocks, notes
 
 
-def _prefix(id: str) -> str:
-    return f"toolu_{id.removeprefix('msg_')}_t"
+def _reader(tools: Offered, id: str, profile: Profile) -> CallsInText:
+    prefix = f"toolu_{id.removeprefix('msg_')}_t"
+    return CallsInText(tools, prefix, last=profile.text_calls == "told")

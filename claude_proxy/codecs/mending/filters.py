@@ -10,18 +10,22 @@ from claude_proxy.codecs.jsonio import dumps_text
 from claude_proxy.codecs.mending.inputs import usable
 from claude_proxy.codecs.mending.offered import Offered
 from claude_proxy.codecs.mending.text_calls import Piece, TextCalls
+from claude_proxy.codecs.mending.written import TextCall
 from claude_proxy.types.anthropic import ContentBlock, StreamEvent
 
 
 class CallsInText:
     """Makes blocks of the calls that stand in the text. Mutable; one for each answer.
 
-    Ids of calls are `prefix` and a number, from 0.
+    Ids of calls are `prefix` and a number, from 0. `last`: calls end the answer. Whatever is said
+    behind them was said before any result was known, results that the model made up among it, and
+    is left out.
     """
 
-    def __init__(self, offered: Offered, prefix: str) -> None:
+    def __init__(self, offered: Offered, prefix: str, *, last: bool = False) -> None:
         self._offered = offered
         self._prefix = prefix
+        self._last = last
         self._text: TextCalls | None = None
         """What reads the block of text that is open."""
         self._open = False
@@ -29,6 +33,10 @@ class CallsInText:
         self._index = -1
         self.read = 0
         """How many calls there were."""
+        self.overrun = False
+        """Whether something behind them was left out."""
+        self._skipping = False
+        """Whether the open block is left out."""
 
     def feed(self, events: Sequence[StreamEvent]) -> list[StreamEvent]:
         return [mended for event in events for mended in self._event(event)]
@@ -37,6 +45,8 @@ class CallsInText:
         if event["type"] == "content_block_start":
             yield from self._begin(event["content_block"])
         elif event["type"] == "content_block_delta":
+            if self._skipping:
+                return
             if self._text is not None and event["delta"]["type"] == "text_delta":
                 yield from self._pieces(self._text.feed(event["delta"]["text"]))
             else:
@@ -55,10 +65,16 @@ class CallsInText:
             self._text = TextCalls(self._offered)
             yield from self._pieces(self._text.feed(block["text"]))
             return
+        if self._last and self.read:
+            self.overrun = self._skipping = True
+            return
         self._index += 1
         yield {"type": "content_block_start", "index": self._index, "content_block": block}
 
     def _stop(self) -> Iterator[StreamEvent]:
+        if self._skipping:
+            self._skipping = False
+            return
         if self._text is None:
             yield {"type": "content_block_stop", "index": self._index}
             return
@@ -69,15 +85,24 @@ class CallsInText:
     def _pieces(self, pieces: Sequence[Piece]) -> Iterator[StreamEvent]:
         for piece in pieces:
             if isinstance(piece, str):
-                yield from self._say(piece)
-                continue
-            yield from self._close()
-            id = f"{self._prefix}{self.read}"
-            self.read += 1
-            yield from self._start({"type": "tool_use", "id": id, "name": piece.name, "input": {}})
-            if piece.input:
-                yield _json_delta(self._index, dumps_text(piece.input))
-            yield {"type": "content_block_stop", "index": self._index}
+                yield from self._said(piece)
+            elif not self.overrun:
+                yield from self._called(piece)
+
+    def _said(self, text: str) -> Iterator[StreamEvent]:
+        if not (self._last and self.read):
+            yield from self._say(text)
+        elif text.strip():
+            self.overrun = True
+
+    def _called(self, call: TextCall) -> Iterator[StreamEvent]:
+        yield from self._close()
+        id = f"{self._prefix}{self.read}"
+        self.read += 1
+        yield from self._start({"type": "tool_use", "id": id, "name": call.name, "input": {}})
+        if call.input:
+            yield _json_delta(self._index, dumps_text(call.input))
+        yield {"type": "content_block_stop", "index": self._index}
 
     def _say(self, text: str) -> Iterator[StreamEvent]:
         if not self._open:

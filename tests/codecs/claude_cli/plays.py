@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from claude_proxy.types.anthropic import StreamEvent
 
 ID = "msg_ours"
 CLI = profile_for(ADDRESS, "opus")
+TOLD = replace(CLI, text_calls="told")
+"""With tools in the prompt."""
 PLAYS = sorted((Path(__file__).parents[2] / "cases/claude_cli/stream").glob("*.json"))
 USAGE = {
     "input_tokens": 10,
