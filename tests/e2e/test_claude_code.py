@@ -15,8 +15,8 @@ from tests.conftest import running, settings_for
 from tests.e2e import mcp_server
 from tests.e2e.client import QUIET, ClaudeCode, furnish, png, user_line
 from tests.e2e.conftest import KEY, Stage
-from tests.e2e.script import ODD_TEXT, Script
-from tests.upstream import Received, Upstream, eventually, serving
+from tests.e2e.script import ODD_TEXT, PAGE, Script
+from tests.upstream import Received, Reply, Upstream, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +51,28 @@ def test_a_search_brings_its_pages_to_the_client(claude: ClaudeCode, stage: Stag
     asked, told = _side_calls(stage)
     assert [tool["function"]["name"] for tool in asked.json["tools"]] == ["web_search"]
     assert told.json["messages"][-1]["role"] == "tool"
+
+
+@pytest.mark.pitfall(37)
+def test_a_search_is_made_for_an_upstream_of_messages_that_makes_none(
+    binary: Path, tmp_path: Path
+) -> None:
+    furnish(tmp_path)
+    with serving(Upstream()) as upstream, serving(Upstream()) as searxng:
+        upstream.answer(Script())
+        searxng.play(Reply({"query": "cats", "results": [PAGE], "unresponsive_engines": []}))
+        # A server of ours without a service speaks Messages, and does not search.
+        with running(settings_for(upstream)) as behind:
+            environ = {
+                "OPENAI_BASE_URL": f"{behind.url}/anthropic",
+                "CLAUDE_PROXY_SEARXNG_URL": searxng.url,
+                "CLAUDE_PROXY_AUTH_KEY": KEY,
+            }
+            with running(settings_for(upstream, **environ)) as server:
+                claude = ClaudeCode(binary, server.url, KEY, tmp_path)
+                run = claude.run("[[scenario:web_search]] please")
+    assert run.says("WEBSEARCH-DONE"), run
+    assert len(searxng.requests) == 1
 
 
 def _side_calls(stage: Stage) -> list[Received]:
