@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from claude_proxy.codecs.jsonio import dumps_text
+from claude_proxy.codecs.openai_chat.complete import completed
 from claude_proxy.codecs.openai_chat.keywords import MOST_DEPTH, REFERENCES, UNSAID, without
 from claude_proxy.codecs.openai_chat.schema import UNIONS, Work, names_of
 from claude_proxy.profiles import SchemaDialect
@@ -41,6 +42,8 @@ def in_dialect(
         writer = _Writer(schema, dialect, work)
         schema = writer.node(schema, MOST_DEPTH, ())
         told = writer.told
+    if dialect.keywords is None:
+        schema = completed(schema)
     if gone and dialect.keywords is None:
         schema, more = without(schema, gone, work)
         told = told or more

@@ -20,9 +20,10 @@ REFERENCES = frozenset({"$ref", "$defs", "definitions"})
 """Without one of them all references are replaced by what they point at."""
 
 _SAME: Mapping[str, str] = {"oneOf": "anyOf"}
-_ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
-_MANY = (*UNIONS, "prefixItems")
-_NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
+ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+MANY = (*UNIONS, "prefixItems")
+NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
+"""The keywords that hold one schema, a list of them, and schemas by name."""
 
 MOST_DEPTH = 30
 
@@ -90,13 +91,13 @@ class _Stripper:
         return keyword in self._gone and keyword in schema and known
 
     def _children(self, made: Json, depth: int) -> Json:
-        for keyword in _ONE:
+        for keyword in ONE:
             if isinstance(made.get(keyword), dict):
                 made[keyword] = self.node(made[keyword], depth)
-        for keyword in _MANY:
+        for keyword in MANY:
             if isinstance(made.get(keyword), list):
                 made[keyword] = [self.node(kind, depth) for kind in made[keyword]]
-        for keyword in _NAMED:
+        for keyword in NAMED:
             if isinstance(made.get(keyword), dict):
                 kinds = made[keyword]
                 made[keyword] = {name: self.node(kind, depth) for name, kind in kinds.items()}

@@ -25,6 +25,9 @@ NOT_STRICT = frozenset(
 )
 """Keywords outside of the subset in which OpenAI enforces a schema strictly."""
 
+KINDS = frozenset({"type", "anyOf", "$ref", "enum", "const"})
+"""Of which each part of a strict schema has one: "schema must have a 'type' key"."""
+
 
 MOST_WORK = 100_000
 """Properties and branches that are looked at for all tools of a request: a fifth of a second. A few
@@ -168,7 +171,9 @@ def is_strict(schema: object) -> bool:
         node = waiting.pop()
         if not isinstance(node, dict) or not NOT_STRICT.isdisjoint(node):
             return False
-        if "properties" in node or _is_object(node.get("type")):
+        if KINDS.isdisjoint(node) or (is_of(node.get("type"), "array") and not node.get("items")):
+            return False
+        if "properties" in node or is_of(node.get("type"), "object"):
             if not _is_closed(node):
                 return False
         for keyword in ("properties", "$defs", "definitions"):
@@ -181,8 +186,9 @@ def is_strict(schema: object) -> bool:
     return "anyOf" not in schema
 
 
-def _is_object(kind: object) -> bool:
-    return kind == "object" or (isinstance(kind, list) and "object" in kind)
+def is_of(kind: object, word: str) -> bool:
+    """Whether a schema's `type` is `word`, or a list with it."""
+    return kind == word or (isinstance(kind, list) and word in kind)
 
 
 def _is_closed(node: Json) -> bool:

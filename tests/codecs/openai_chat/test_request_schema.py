@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from claude_proxy.codecs.openai_chat import encode_request
+from claude_proxy.codecs.openai_chat.complete import completed
 from claude_proxy.codecs.openai_chat.schema import TooManyBranches, is_strict, object_schema
 from claude_proxy.errors import RequestError
 from tests.request_cases import NAMED
@@ -92,6 +93,8 @@ STRICT: list[tuple[str, Any, bool]] = [
     ("a boolean schema", closed(True), False),
     ("a union at the top", {**CLOSED, "anyOf": [CLOSED]}, False),
     ("a keyword outside of the subset", closed({"allOf": [TEXT]}), False),
+    ("an array of anything", closed({"type": ["array", "null"]}), False),
+    ("any value", closed({"description": "anything"}), False),
     ("odd properties", {**CLOSED, "properties": 3, "required": []}, True),
     ("an odd union", closed({"anyOf": 3}), True),
 ]
@@ -102,6 +105,59 @@ STRICT: list[tuple[str, Any, bool]] = [
 )
 def test_strict_is_for_schemas_that_are_closed_everywhere(schema: Any, expected: bool) -> None:
     assert is_strict(schema) is expected
+
+
+ARRAY = {"type": "array"}
+FULL = {"type": "array", "items": {}}
+COMPLETED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("an array of anything", {"properties": {"a": ARRAY}}, {"properties": {"a": FULL}}),
+    ("in a list of types", {"type": ["null", "array"]}, {"type": ["null", "array"], "items": {}}),
+    ("items that are null", {**ARRAY, "items": None}, FULL),
+    ("in items", {**ARRAY, "items": ARRAY}, {**ARRAY, "items": FULL}),
+    ("in a union", {"anyOf": [TEXT, ARRAY, True]}, {"anyOf": [TEXT, FULL, True]}),
+    ("in a definition", {"$defs": {"X": ARRAY, "Y": 3}}, {"$defs": {"X": FULL, "Y": 3}}),
+    ("names twice, inside", closed({"required": ["b", "b"]}), closed({"required": ["b"]})),
+    ("no list of names, inside", closed({"required": True}), closed({"required": []})),
+]
+
+
+@pytest.mark.pitfall(23)
+@pytest.mark.parametrize(
+    ("schema", "expected"), [row[1:] for row in COMPLETED], ids=[row[0] for row in COMPLETED]
+)
+def test_inner_schemas_are_completed(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    before = repr(schema)
+    assert completed(schema) == expected
+    assert repr(schema) == before
+
+
+def test_what_is_complete_or_no_schema_stays_itself() -> None:
+    schema = {
+        "properties": {"a": {**ARRAY, "items": TEXT}, "items": TEXT, "b": True},
+        "anyOf": [{**ARRAY, "items": [TEXT]}],
+        "default": ARRAY,
+        "enum": [ARRAY],
+        "required": ["a"],
+    }
+    assert completed(schema) is schema
+
+
+def test_what_lies_deeper_than_real_schemas_stays() -> None:
+    schema: dict[str, Any] = ARRAY
+    for _ in range(10_000):
+        schema = {"not": schema}
+    assert completed(schema) is schema
+
+
+def test_arrays_get_items_in_tools_and_in_formats_where_openai_looks() -> None:
+    schema = closed(ARRAY)
+    body: Any = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
+    body["tools"] = [{"name": "f", "input_schema": schema, "strict": True}]
+    body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    chat = encode_request(body, profile=NAMED["openai/gpt-4o"])
+    assert chat["tools"][0]["function"] == {"name": "f", "parameters": closed(FULL)}
+    form = {"name": "response", "schema": closed(FULL), "strict": False}
+    assert chat["response_format"]["json_schema"] == form
 
 
 def nested(width: int, depth: int = 4) -> dict[str, Any]:
