@@ -8,6 +8,7 @@ from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.jsonio import loads
 from claude_proxy.codecs.openai_chat.answer import Answer
 from claude_proxy.codecs.openai_chat.errors import find_error, stream_error
+from claude_proxy.codecs.openai_chat.halves import Halves
 from claude_proxy.codecs.openai_chat.usage import Estimate
 from claude_proxy.codecs.openai_chat.usual import usual_delta
 from claude_proxy.codecs.sse import SSEDecoder
@@ -30,7 +31,7 @@ class StreamDecoder:
     tokens, and is called only if the upstream sent no usage at all.
     """
 
-    __slots__ = ("_answer", "_estimate", "_sse", "_tries", "done", "error", "finished")
+    __slots__ = ("_answer", "_estimate", "_halves", "_sse", "_tries", "done", "error", "finished")
 
     def __init__(
         self,
@@ -54,6 +55,8 @@ class StreamDecoder:
         )
         self._estimate = estimate
         self._sse = SSEDecoder()
+        self._halves: Halves | None = None
+        """Set, and every chunk led through it, once one was not valid as it came."""
         self._tries = _TRIES
         """How many more chunks may turn out not to be usual before that is no longer tried."""
         self.finished = False
@@ -107,8 +110,15 @@ class StreamDecoder:
         except ValueError:
             if payload.strip() == b"[DONE]":
                 return self._end()
-            chunk = salvage(payload)
-        events = self._answer.chunk(chunk) if isinstance(chunk, dict) else []
+            self._halves, self._tries = self._halves or Halves(), 0
+            chunk = _read_loosely(payload)
+        events: list[StreamEvent] = []
+        if self._halves is not None:
+            fed = self._halves.feed(chunk) if isinstance(chunk, dict) else [chunk]
+            *before, chunk = map(_cleaned, fed)
+            for half in before:
+                events += self._answer.chunk(half)
+        events += self._answer.chunk(chunk) if isinstance(chunk, dict) else []
         usual = (
             isinstance(chunk, dict) and chunk.get("choices") is not None and "error" not in chunk
         )
@@ -125,7 +135,10 @@ class StreamDecoder:
             error = UpstreamError(CUT)
             return self._stop(error)
         self.done = True
-        return self._answer.end(self._estimate)
+        events: list[StreamEvent] = []
+        for half in map(_cleaned, self._halves.rest() if self._halves else ()):
+            events += self._answer.chunk(half)
+        return events + self._answer.end(self._estimate)
 
     def _fail(self, error: UpstreamError) -> list[StreamEvent]:
         self.finished = True
@@ -143,10 +156,21 @@ def salvage(payload: bytes) -> Any:
     Servers cut UTF-8 in the middle, send halves of surrogate pairs (`\\ud83d`), raw control
     characters and NaN. What cannot be kept becomes U+FFFD or null.
     """
+    return _cleaned(_read_loosely(payload))
+
+
+def _read_loosely(payload: bytes) -> Any:
+    """The same with its halves of surrogate pairs still in it."""
     try:
-        value = json.loads(
+        return json.loads(
             payload.decode("utf-8-sig", "replace"), strict=False, parse_constant=lambda _: None
         )
+    except (ValueError, RecursionError):
+        return None
+
+
+def _cleaned(value: Any) -> Any:
+    try:
         text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
         return loads(text.decode("utf-16-le", "replace"))
     except (ValueError, RecursionError):
