@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from claude_proxy.codecs.openai_chat.calls import Call
-from claude_proxy.codecs.openai_chat.stream import CUT, StreamDecoder
+from claude_proxy.codecs.openai_chat.stream import CUT, StreamDecoder, salvage
 from claude_proxy.profiles import GENERIC
 from tests.codecs.openai_chat.plays import (
     PLAYS,
@@ -44,6 +44,19 @@ def test_a_broken_play_fails(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError):
         read_play(path)
+
+
+@pytest.mark.parametrize(
+    ("payload", "value"),
+    [
+        (rb'{"a":"\ud83d"}', {"a": "\ufffd"}),
+        (b'{"a":NaN}', {"a": None}),
+        (b'{"a":1e999}', None),
+        (b'{"a":', None),
+    ],
+)
+def test_json_that_is_nearly_valid_is_made_valid(payload: bytes, value: object) -> None:
+    assert salvage(payload) == value
 
 
 def test_message_start_has_the_ids_of_the_caller_and_no_usage() -> None:
