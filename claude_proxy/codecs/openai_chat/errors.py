@@ -77,6 +77,7 @@ _CODE_STATUS = {
     "request_too_large": 413,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
+    "rate_limit_reached_error": 429,  # Moonshot (kimi-cli#901)
     "resource_exhausted": 429,
     "too_many_requests": 429,
     "unavailable": 503,

@@ -575,6 +575,7 @@ STREAM_ERRORS = [
     ({"error": {"message": "a"}, "status_code": 503}, 503, "overloaded_error"),
     ({"error": {"type": "overloaded_error", "message": "a"}}, 529, "overloaded_error"),
     ({"error": {"code": "rate_limit_exceeded", "message": "a"}}, 429, "rate_limit_error"),
+    ({"error": {"type": "rate_limit_reached_error", "message": "a"}}, 429, "rate_limit_error"),
     ({"error": {"status": "UNAVAILABLE", "message": "a"}}, 503, "overloaded_error"),
     ({"error": {"code": 700, "message": "a"}}, 502, "api_error"),
     ({"error": {"code": 500, "message": "a"}}, 502, "api_error"),
