@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp
 from claude_proxy.server import limits
 from claude_proxy.server.auth import Guard
 from claude_proxy.server.context import RequestContext
+from claude_proxy.server.cors import Cors
 from claude_proxy.server.services import Services
 from claude_proxy.server.surfaces import beyond, endpoint_of, routes
 from claude_proxy.settings import Settings, load_settings
@@ -64,7 +64,7 @@ def _middleware(services: Services) -> list[Middleware]:
     )
     # Outermost, because a page may read an error only if that, too, names its origin.
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=list(settings.cors_origins),
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],

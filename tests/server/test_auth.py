@@ -167,6 +167,16 @@ def test_a_listed_origin_gets_cors_without_credentials(server):
     assert "access-control-allow-credentials" not in reply.headers
 
 
+def test_a_foreign_preflight_is_refused_as_all_that_its_page_asks(server):
+    url = server(CLAUDE_PROXY_CORS_ORIGINS="https://app.example").url
+    asking = {"origin": "https://other.example", "access-control-request-method": "POST"}
+    reply = httpx.options(f"{url}/v1/messages", headers=asking)
+    assert reply.status_code == 403
+    assert reply.json()["error"]["type"] == "permission_error"
+    assert reply.json()["request_id"] == reply.headers["request-id"]
+    assert "access-control-allow-origin" not in reply.headers
+
+
 class TestPassthrough:
     @pytest.fixture
     def url(self, server):
