@@ -105,7 +105,8 @@ class History(ABC):
             elif message.get("clear_at") == "next_user_message" and _has_user(messages[index:]):
                 self._notes.drop(path, "cleared at the next user message")
             else:
-                self._read_system(message.get("content"), path)
+                leads = self._nothing_said() and _has_speech(messages[index:])
+                self._read_system(message.get("content"), path, leads=leads)
         for turn in self._turns:
             for call in turn.calls:
                 if call.result is None:
@@ -131,8 +132,16 @@ class History(ABC):
             elif parts := render(block, f"{path}.{index}", self._context, media=role == "user"):
                 self._open(role).entries += parts
 
-    def _read_system(self, content: str | list[Json] | None, path: str) -> None:
-        """A `role: "system"` message: its place stays, its form is the profile's."""
+    def _nothing_said(self) -> bool:
+        return all(turn.role == "system" for turn in self._turns)
+
+    def _read_system(
+        self, content: str | list[Json] | None, path: str, *, leads: bool = False
+    ) -> None:
+        """A `role: "system"` message: its place stays, its form is the profile's.
+
+        `leads`: it stands before the conversation, where each upstream takes one.
+        """
         texts: list[str] = [content] if isinstance(content, str) and content else []
         for index, block in enumerate(content if isinstance(content, list) else ()):
             place = f"{path}.{index}"
@@ -142,7 +151,7 @@ class History(ABC):
             texts += texts_of(render(block, place, self._context, media=False))
         if not texts:
             return
-        if self._context.profile.system_messages == "anywhere":
+        if leads or self._context.profile.system_messages == "anywhere":
             self._open("system").entries += texts
         else:
             told = joined(["<system-reminder>", joined(texts), "</system-reminder>"], "\n")
@@ -232,6 +241,10 @@ class History(ABC):
 
     def note_lonely(self) -> None:
         self._notes.once("lonely", "messages", "reasoning without text or tool calls")
+
+
+def _has_speech(messages: Sequence[MessageParam]) -> bool:
+    return any(message["role"] != "system" for message in messages)
 
 
 def _has_user(messages: Sequence[MessageParam]) -> bool:

@@ -69,7 +69,7 @@ def encode_request(
     note_fields(body, notes, marks=takes_marks(profile, notes))
     context = context_of(request, profile, notes, renamed, seal)
     functions = encode_tools(body, context)
-    messages = [*_system(body, context), *encode_messages(request["messages"], context)]
+    messages = _led(_system(body, context), encode_messages(request["messages"], context), profile)
     chat: Json = {"model": request["model"]}
     if functions:
         chat["tools"] = functions
@@ -115,6 +115,16 @@ def _finish(chat: Json, context: Context) -> None:
         chat |= dict(profile.stream_fields)
 
 
+def _led(
+    system: list[ChatMessage], messages: list[ChatMessage], profile: Profile
+) -> list[ChatMessage]:
+    """System prompt and conversation; its own leading system message is added to the prompt where
+    the upstream takes one at the start."""
+    if profile.system_messages == "first" and system and messages[0]["role"] == "system":
+        return [_longer(system[0], messages[0]["content"]), *messages[1:]]
+    return [*system, *messages]
+
+
 def _instructed(messages: list[ChatMessage], instructions: list[str]) -> list[ChatMessage]:
     """The messages with more in their system prompt."""
     if not instructions:
@@ -122,10 +132,19 @@ def _instructed(messages: list[ChatMessage], instructions: list[str]) -> list[Ch
     first, words = messages[0], "\n\n".join(instructions)
     if first["role"] != "system":
         return [{"role": "system", "content": words}, *messages]
-    prompt = first["content"]
-    if isinstance(prompt, list):
-        return [{**first, "content": [*prompt, {"type": "text", "text": words}]}, *messages[1:]]
-    return [{**first, "content": f"{prompt}\n\n{words}"}, *messages[1:]]
+    return [_longer(first, words), *messages[1:]]
+
+
+def _longer(message: ChatMessage, more: str | list[Json] | None) -> ChatMessage:
+    """The message with more in it."""
+    content = message["content"]
+    if isinstance(content, str) and isinstance(more, str):
+        return {**message, "content": f"{content}\n\n{more}"}
+    return {**message, "content": [*_parts(content), *_parts(more)]}
+
+
+def _parts(content: str | list[Json] | None) -> list[Json]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
 
 
 def _system(body: Json, context: Context) -> list[ChatMessage]:

@@ -31,6 +31,7 @@ from claude_proxy.profiles import Profile
 from claude_proxy.types import Json
 from claude_proxy.types.anthropic import MessagesRequest
 from claude_proxy.types.openai import FunctionTool
+from claude_proxy.types.responses import InputItem
 
 LANGUAGE = "the Responses API"
 
@@ -62,8 +63,7 @@ def encode_request(
             notes.drop(name, why)
     context = context_of(request, profile, notes, renamed, seal)
     functions = tools.encode_tools(body, context)
-    prompt = system_prompt(body, context)
-    items = encode_input(request["messages"], context)
+    prompt, items = _prompt_and_input(body, context)
     choice = _tool_choice(body, functions, context)
     instructions = "\n\n".join(filter(None, [prompt, *context.instructions]))
     functions = choice.pop("tools", functions)
@@ -83,6 +83,15 @@ def encode_request(
         "input": items,
     }
     return leave_out(fields, context)
+
+
+def _prompt_and_input(body: Json, context: Context) -> tuple[str, list[InputItem]]:
+    """System prompt and conversation; its own leading system message is added to the prompt where
+    the upstream takes one at the start."""
+    prompt, items = system_prompt(body, context), encode_input(body["messages"], context)
+    if context.profile.system_messages == "first" and items[0].get("role") == "system":
+        prompt = "\n\n".join(filter(None, [prompt, str(items.pop(0).get("content"))]))
+    return prompt, items
 
 
 def _flat(functions: list[FunctionTool]) -> list[Json]:

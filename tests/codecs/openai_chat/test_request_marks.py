@@ -55,6 +55,14 @@ def test_system_texts_are_parts_and_keep_their_marks() -> None:
     ]
 
 
+def test_a_leading_system_message_keeps_its_mark_in_the_prompt() -> None:
+    marked = {"role": "system", "content": [text("B", cache_control={"type": "ephemeral"})]}
+    body = {"system": "A", "messages": [marked, {"role": "user", "content": "hi"}]}
+    system, user = encoded(body)[0]["messages"]
+    assert system["content"] == [text("A"), text("B", cache_control={"type": "ephemeral"})]
+    assert user["role"] == "user"
+
+
 def test_a_tool_is_marked_beside_its_function() -> None:
     tools = [{"name": "A", "input_schema": {}}, {"name": "B", "input_schema": {}, **CACHED}]
     chat = messages(text("Hi"), tools=tools)
