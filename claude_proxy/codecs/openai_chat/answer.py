@@ -239,6 +239,9 @@ class Answer:
 
     def _calls(self, delta: Json, *, whole: bool) -> list[StreamEvent]:
         entries = delta.get("tool_calls")
+        if isinstance(entries, dict):
+            # One call without a list around it is a call all the same.
+            entries = [entries]
         if isinstance(entries, list) and entries:
             self._modern = True
         elif self._modern or not isinstance(delta.get("function_call"), dict):
