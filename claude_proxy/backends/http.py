@@ -8,7 +8,6 @@ retries, or reads `.netrc`.
 import asyncio
 import io
 from collections.abc import AsyncIterator, Mapping
-from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
@@ -19,7 +18,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from claude_proxy.backends import Backend, WireRequest, WireResponse
-from claude_proxy.backends.exchange import Exchange, Reply
+from claude_proxy.backends.exchange import KEEP_SECONDS, Exchange, Reply, reused
 from claude_proxy.backends.inflate import readable
 from claude_proxy.backends.unreachable import (
     LINGER_SECONDS,
@@ -87,12 +86,12 @@ class AiohttpBackend:
     async def send(self, request: WireRequest, /) -> WireResponse:
         """See `Backend`. Reconnects once when a reused connection dies before any answer:
         servers close idle connections at will, and nothing has been processed then."""
-        _reused.set(False)
+        reused.set(False)
         self.attempts += 1
         try:
             return await self._send(request, fresh=request.parts is not None)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not _reused.get() or not _before_any_byte(error):
+            if not reused.get() or not _before_any_byte(error):
                 raise unreachable(request.url, error, _WHY) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise unreachable(request.url, error, _WHY) from error
@@ -127,17 +126,22 @@ class AiohttpBackend:
         target = self._targets.get(url)
         if target is None:
             if len(self._targets) >= _MAX_URLS:
-                self._targets.clear()
+                self._forget_targets()
             parsed = URL(url, encoded=True)
             target = _Target(parsed, _proxy_for(parsed), Exchange(parsed, self._timeout))
             self._targets[url] = target
         return target
 
+    def _forget_targets(self) -> None:
+        for target in self._targets.values():
+            target.exchange.close()
+        self._targets.clear()
+
     def _open(self, fresh: bool) -> tuple[aiohttp.ClientSession, "_Connector"]:
         """The session and pool that keep connections, or those that make a new one each time."""
         opened = self._sessions.get(fresh)
         if opened is None:
-            kept = {"force_close": True} if fresh else {"keepalive_timeout": 15}
+            kept = {"force_close": True} if fresh else {"keepalive_timeout": KEEP_SECONDS}
             connector = _Connector(limit=0, **kept)
             session = aiohttp.ClientSession(
                 connector=connector,
@@ -150,7 +154,7 @@ class AiohttpBackend:
 
     async def aclose(self) -> None:
         sessions, self._sessions = self._sessions, {}
-        self._targets.clear()
+        self._forget_targets()
         for session, _ in sessions.values():
             await session.close()
 
@@ -177,12 +181,8 @@ def _before_any_byte(error: aiohttp.ClientError) -> bool:
     return not isinstance(error, aiohttp.ClientConnectorError)
 
 
-_reused: ContextVar[bool] = ContextVar("reused")
-"""Whether the connection that the current request got had carried another one before."""
-
-
 class _Connector(aiohttp.TCPConnector):
-    """Says in `_reused` what aiohttp tells only to traces, which cost 4 % of a small request."""
+    """Says in `reused` what aiohttp tells only to traces, which cost 4 % of a small request."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -195,12 +195,12 @@ class _Connector(aiohttp.TCPConnector):
             protocol = connection.protocol
             if not isinstance(protocol, _Protocol):
                 return connection
-            reused = protocol.used
-            if not (reused and protocol.should_close):
+            used = protocol.used
+            if not (used and protocol.should_close):
                 break
             # It got an answer that nobody had asked for, and would give it to this request.
             connection.close()
-        _reused.set(reused)
+        reused.set(used)
         protocol.used = True
         return connection
 
