@@ -22,6 +22,8 @@ from claude_proxy.server.services import secrets_of
 from claude_proxy.settings import Settings
 from claude_proxy.types import Json
 
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING}
+
 # What other libraries say at a lower level belongs to their own developers.
 _QUIET = ("uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
 
@@ -36,17 +38,45 @@ def configure_logs(settings: Settings, *, file: str | None = None) -> None:
     level = getattr(logging, settings.log_level)
     structlog.configure(
         processors=[*first, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_bound_logger(level, json=last[-1] is _render_json),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     logging.config.dictConfig(_config(settings, stream, first, last))
 
 
+def _bound_logger(level: int, *, json: bool) -> Any:
+    """structlog's for events from `level` on, with a way for those that are a dict already. Each
+    copy of one costs as much as all that is done with it, and by keywords there are five."""
+    base: Any = structlog.make_filtering_bound_logger(level)
+
+    class Logger(base):  # type: ignore[misc]  # its type is made by a function
+        escapes = json
+        """Whether control characters are escaped anyway."""
+
+        def emit(self, method: str, event: EventDict) -> None:
+            """As `log.info(**event)`; the dict is the log's from now on."""
+            if self.is_enabled_for(_LEVELS[method]):
+                self._emit(method, event)
+
+        def _emit(self, method: str, event: Any) -> None:
+            try:
+                for processor in self._processors:
+                    event = processor(self._logger, method, event)
+            except structlog.DropEvent:
+                return
+            getattr(self._logger, method)(event)
+
+        def _proxy_to_logger(self, method_name: str, event: str | None = None, **more: Any) -> None:
+            self._emit(method_name, {**self._context, **more, "event": event})
+
+    return Logger
+
+
 def _add_time(logger: Any, name: str, event: EventDict) -> EventDict:
     """As structlog's own, at a quarter of its cost: it formats a second once."""
-    now = time.time()
-    event["timestamp"] = f"{_second(int(now))}.{int(now % 1 * 1e6):06}Z"
+    now, micros = divmod(time.time_ns() // 1000, 1_000_000)
+    event["timestamp"] = f"{_second(now)}.{str(1_000_000 + micros)[1:]}Z"
     return event
 
 
@@ -92,10 +122,15 @@ def _last(settings: Settings, stream: TextIO) -> list[Processor]:
     if not console:
         render = _render_json
     return [
-        structlog.processors.format_exc_info,
+        _show_exception,
         _redact(Redactor(secrets_of(settings))),
         render,
     ]
+
+
+def _show_exception(logger: Any, name: str, event: EventDict) -> EventDict:
+    has_one = "exc_info" in event
+    return structlog.processors.format_exc_info(logger, name, event) if has_one else event
 
 
 def _drop_color_message(logger: Any, name: str, event: EventDict) -> EventDict:
@@ -109,7 +144,8 @@ _ODD = re.compile(r"[^\x20-\x7e]")
 
 def _render_json(logger: Any, name: str, event: EventDict) -> str:
     line = _encoder.encode(event).decode()
-    return line if line.isprintable() else _ODD.sub(_escaped, line)
+    # What JSON escapes is printable; of ASCII that is all but one character.
+    return line if line.isascii() and "\x7f" not in line else _ODD.sub(_escaped, line)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -120,21 +156,30 @@ def _escaped(found: re.Match[str]) -> str:
 
 _OURS = frozenset({"request_id", "timestamp", "level"})
 _SCALARS = frozenset({int, float, bool, type(None)})
-_SHORT = 100
+_SHORT, _MOST_HARMLESS = 100, 1024
 
 
 def _redact(redactor: Redactor) -> Processor:
     # Most texts of an access line come again and again: paths, models, kinds of errors.
-    seen = lru_cache(maxsize=1024)(redactor.clean)
+    harmless: set[str] = set()
 
     def redact(logger: Any, name: str, event: EventDict) -> EventDict:
-        for key, value in event.items():
+        try:
+            new = [key for key, value in event.items() if value not in harmless]
+        except TypeError:  # A list, or the like, is in no set.
+            new = list(event)
+        for key in new:
+            value = event[key]
             if type(value) in _SCALARS or key in _OURS:
                 continue
             text = value if isinstance(value, str) else repr(value)
-            clean = seen(text) if len(text) <= _SHORT else redactor.clean(text)
+            clean = redactor.clean(text)
             if clean != text:
                 event[key] = clean
+            elif len(text) <= _SHORT:
+                if len(harmless) >= _MOST_HARMLESS:
+                    harmless.clear()
+                harmless.add(text)
         return event
 
     return redact
