@@ -1,6 +1,6 @@
 """`create_app`: settings in, a Starlette app out. Nothing connects until the first request."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from claude_proxy.server import limits
 from claude_proxy.server.auth import Guard
-from claude_proxy.server.context import RequestContext
+from claude_proxy.server.context import KEY, RequestContext
 from claude_proxy.server.cors import Cors
 from claude_proxy.server.services import Services
 from claude_proxy.server.surfaces import beyond, endpoint_of, routes
@@ -148,10 +149,38 @@ class _App(Starlette):
         if self.exception_handlers or self.debug or self.max_body_size is not None:
             self.exception_handlers.setdefault(HTTPException, _reraise)
             return super().build_middleware_stack()
-        app: ASGIApp = self.router
+        app: ASGIApp = _Shortcut(self.router, self._own_routes)
         for cls, args, kwargs in reversed(self.user_middleware):
             app = cls(app, *args, **kwargs)
         return app
+
+
+class _Shortcut:
+    """The router, but that routes of fixed paths are found without looking at one after the other,
+    which is 2 % of a small request."""
+
+    def __init__(self, router: Router, own: Sequence[BaseRoute]) -> None:
+        self._router = router
+        self._first = own[0]
+        self._routes = {
+            (method, route.path): route
+            for route in own
+            if isinstance(route, Route) and "{" not in route.path
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        router, route = self._router, None
+        # Whoever embeds the app may have put a route of theirs in front.
+        if scope["type"] == "http" and router.routes[0] is self._first:
+            route = self._routes.get((scope["method"], scope[KEY].path))
+        if route is None:
+            await router(scope, receive, send)
+            return
+        # As Starlette tells it, for whoever looks.
+        scope["router"], scope["route"], scope["endpoint"] = router, route, route.endpoint
+        scope.setdefault("path_params", {})
+        await route.app(scope, receive, send)
 
 
 async def _reraise(request: Request, error: Exception) -> Response:

@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 
 from claude_proxy import create_app, load_settings
 from tests.upstream import completion
@@ -80,6 +84,48 @@ def test_a_mounted_app_serves_without_its_lifespan():
     assert missing.status_code == 404 and missing.json()["type"] == "error"
 
 
+def test_a_route_of_the_embedders_own_wins_where_it_stands_in_front():
+    async def own(request):
+        return PlainTextResponse("mine")
+
+    app = create_app(settings(), transport=answering([]))
+    assert asyncio.run(post(app, "/v1/messages")).json()["type"] == "message"
+    app.router.routes.insert(0, Route("/v1/messages", own, methods=["POST"]))
+    assert asyncio.run(post(app, "/v1/messages")).text == "mine"
+    app.router.routes.append(Route("/mine", own, methods=["POST"]))
+    assert asyncio.run(post(app, "/mine")).text == "mine"
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/models/a"])
+def test_middleware_sees_the_route_as_starlette_tells_it(path):
+    seen = []
+
+    class Seeing:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                seen.append((scope["route"].path, scope["endpoint"], scope["path_params"]))
+
+    app = create_app(settings(), transport=answering([]))
+    app.add_middleware(Seeing)
+    outer = Starlette(routes=[Mount("/{tenant}", app=app)])
+    method = "POST" if path.endswith("messages") else "GET"
+
+    async def talk():
+        transport = httpx.ASGITransport(app=outer, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            await client.request(method, f"/acme{path}", json=HELLO)
+
+    asyncio.run(talk())
+    [(template, endpoint, params)] = seen
+    assert template.replace("{id:path}", "a") == path and callable(endpoint)
+    assert params["tenant"] == "acme" and params.get("id", "a") == "a"
+
+
 def test_without_a_peer_address_a_request_is_not_local():
     app = create_app(settings(), transport=answering([]))
 
@@ -99,10 +145,20 @@ def test_a_bug_of_ours_is_a_shaped_500(monkeypatch):
     assert "ZeroDivision" not in reply.text
 
 
-def test_the_modules_app_is_built_on_first_access(monkeypatch):
-    import claude_proxy.main
-
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
-    assert isinstance(claude_proxy.main.app, Starlette)
-    with pytest.raises(AttributeError):
-        claude_proxy.main.nothing  # noqa: B018
+def test_the_modules_app_is_built_on_first_access():
+    # In a process of its own, because it sets up the logs of the whole process.
+    code = """
+import sys
+import claude_proxy.main as module
+assert "claude_proxy.server.app" not in sys.modules
+assert type(module.app).__mro__[1].__name__ == "Starlette" and module.app is module.app
+try:
+    module.nothing
+except AttributeError:
+    print("built")
+"""
+    environ = {**os.environ, "OPENAI_API_KEY": "sk-test-0123456789"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "built\n", done.stderr
