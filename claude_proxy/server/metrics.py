@@ -91,11 +91,19 @@ LIMITS = (
 )
 
 FAULTS = ("broken", "mended", "read", "overrun")
-_CACHE_BREAKS: tuple[tuple[str, Key], ...] = (
+_COUNTED: tuple[tuple[str, Key], ...] = (
+    *((f"{kind}_calls", ("faulty_calls", kind)) for kind in FAULTS),
+    ("notes", ("dropped_hints",)),
+)
+"""Facts of the access line that are numbers, and where they are added."""
+_ONES: tuple[tuple[str, Key], ...] = (
     ("cache_broken_at", ("prompt_cache_breaks", "prompt")),
     ("cache_missed", ("prompt_cache_breaks", "upstream")),
+    ("fallback_after", ("fallbacks",)),
+    ("client_gone", ("disconnects",)),
 )
-_FAULTY_CALLS = tuple((f"{kind}_calls", ("faulty_calls", kind)) for kind in FAULTS)
+"""Facts that are there or not."""
+_RARE = frozenset(name for name, _ in (*_COUNTED, *_ONES))
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_MODELS = 100
@@ -148,18 +156,13 @@ class Metrics:
             if context.first_at:
                 taken = context.first_at - context.started
                 self._time(("time_to_first_token_seconds", model), taken)
-        for name, key in _FAULTY_CALLS:
-            if name in facts:
-                self._add(key, facts[name])
-        for name, key in _CACHE_BREAKS:
-            if name in facts:
-                self._add(key, 1)
-        if "notes" in facts:
-            self._add(("dropped_hints",), facts["notes"])
-        if "fallback_after" in facts:
-            self._add(("fallbacks",), 1)
-        if "client_gone" in facts:
-            self._add(("disconnects",), 1)
+        if not _RARE.isdisjoint(facts):
+            for name, key in _COUNTED:
+                if name in facts:
+                    self._add(key, facts[name])
+            for name, key in _ONES:
+                if name in facts:
+                    self._add(key, 1)
 
     def follow(self, live: Live, models: Iterable[str]) -> None:
         """From now on these are what is kept elsewhere, and models with lines of their own."""

@@ -156,10 +156,8 @@ class Protocol(HttpToolsProtocol):
             self._give_up(_too_large(f"are larger than {MAX_HEAD_BYTES:,} bytes"))
         if len(self.headers) > MAX_HEADERS:
             self._give_up(_too_large(f"are more than {MAX_HEADERS}"))
-        for name, value in self.headers:
-            if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-                # Whoever stands in front of us may read such a body in another way.
-                self._give_up(RequestError("The only transfer coding here is chunked."))
+        if b"transfer-encoding" in dict(self.headers):
+            self._check_coding()
         if self.parser.should_upgrade():
             drop_wish(self.headers)
         before = self.cycle
@@ -171,6 +169,12 @@ class Protocol(HttpToolsProtocol):
             Cycle.of(self.cycle)
             if shared.draining or self.scope["method"] == "CONNECT":
                 self.cycle.keep_alive = False
+
+    def _check_coding(self) -> None:
+        for name, value in self.headers:
+            if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                # Whoever stands in front of us may read such a body in another way.
+                self._give_up(RequestError("The only transfer coding here is chunked."))
 
     def _give_up(self, error: ClaudeProxyError) -> None:
         # Only an exception stops the parser. One that is kept would hold this frame, and us.

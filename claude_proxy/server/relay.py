@@ -44,9 +44,10 @@ if TYPE_CHECKING:
     from claude_proxy.server.pipeline import Plan
 
 _PASSED_ERROR_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
-_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-")
+_LIMITS, _LIMIT = ("x-ratelimit-", "anthropic-ratelimit-"), "-ratelimit-"
 _MAX_PASSED, _MAX_PASSED_VALUE = 32, 256
-_UPSTREAM_IDS = ("x-request-id", "request-id", "apim-request-id")
+_UPSTREAM_ID = "request-id"
+_UPSTREAM_IDS = (f"x-{_UPSTREAM_ID}", _UPSTREAM_ID, f"apim-{_UPSTREAM_ID}")
 
 
 async def reply_whole(
@@ -317,15 +318,21 @@ async def check_status(plan: "Plan", response: WireResponse, watch: Watch) -> No
 
 def _passed_headers(response: WireResponse) -> dict[str, str]:
     """What the client may know of the upstream's answer: its id and its rate limits."""
+    headers = response.headers
     passed: dict[str, str] = {}
-    for name in _UPSTREAM_IDS:
-        if name in response.headers:
-            passed["x-upstream-request-id"] = response.headers[name]
-            break
-    for name, value in response.headers.items():
-        lower = name.lower()
-        if lower.startswith(_LIMITS) and len(passed) < _MAX_PASSED:
-            passed[lower] = value
+    names = "\n".join(headers).lower()
+    if _UPSTREAM_ID in names:
+        for name in _UPSTREAM_IDS:
+            if name in headers:
+                passed["x-upstream-request-id"] = headers[name]
+                break
+    if _LIMIT in names:
+        for name, value in headers.items():
+            lower = name.lower()
+            if lower.startswith(_LIMITS) and len(passed) < _MAX_PASSED:
+                passed[lower] = value
+    if not passed:
+        return passed
     passed = {name: value for name, value in passed.items() if len(value) <= _MAX_PASSED_VALUE}
     now = time.time()
     return {**anthropic_limits(passed, now), **openai_limits(passed, now), **passed}

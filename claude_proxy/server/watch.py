@@ -42,6 +42,14 @@ class Watch:
     `spoke()` for each write to the client.
     """
 
+    # Of the class, because most requests change none of them.
+    _on_beat: Callable[[], None] | None = None
+    _blocked: Callable[[], bool] = bool
+    _heard_at: float | None = None
+    _reason: BaseException | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _listener: asyncio.Task[None] | None = None
+
     def __init__(
         self, receive: Receive, *, silence: float, drain: Drain, first: float | None = None
     ) -> None:
@@ -49,15 +57,9 @@ class Watch:
         self._silence = silence
         self._first = silence if first is None else first
         self._running = drain.running
-        self._on_beat: Callable[[], None] | None = None
-        self._blocked: Callable[[], bool] = bool
         self._beat_after = silence
         self._loop = asyncio.get_running_loop()
         self._asked_at = self._spoke_at = self._loop.time()
-        self._heard_at: float | None = None
-        self._reason: BaseException | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._listener: asyncio.Task[None] | None = None
 
     def beat(
         self, on_beat: Callable[[], None], *, first: float, blocked: Callable[[], bool]
@@ -92,7 +94,7 @@ class Watch:
             self._task.cancel()
 
     async def __aenter__(self) -> Self:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("A watch interrupts the task that it runs in.")
         self._task = task
@@ -113,8 +115,9 @@ class Watch:
             self._timer = None
         if self._listener is not None:
             self._listener.cancel()
-        # They hold this watch, and one of them the whole answer: see `RequestContext`.
-        self._on_beat, self._blocked, self._listener = None, bool, None
+        if self._on_beat is not None or self._listener is not None:
+            # They hold this watch, and one of them the whole answer: see `RequestContext`.
+            self._on_beat, self._blocked, self._listener = None, bool, None
         if self._reason is not None and self._task.uncancel() == 0:
             if kind is None or kind is asyncio.CancelledError:
                 raise self._reason from None
@@ -129,7 +132,8 @@ class Watch:
             self._timer.cancel()
         due = self._too_late_at()
         if self._listener is None:
-            due = min(due, self._asked_at + _LISTEN_AFTER)
+            listens_at = self._asked_at + _LISTEN_AFTER
+            due = listens_at if listens_at < due else due
         if self._on_beat is not None:
             due = min(due, self._spoke_at + self._beat_after)
         self._timer = self._loop.call_at(due, self._tick)

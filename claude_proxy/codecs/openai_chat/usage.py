@@ -47,15 +47,16 @@ class UsageMeter:
         if not isinstance(usage, dict):
             return
         found: dict[str, int] = {}
-        for name, field, inner in self._places:
-            count = usage.get(field)
-            if count is None:
-                continue
+        for name, field, inner in [place for place in self._places if place[1] in usage]:
+            count = usage[field]
             if inner is not None:
                 count = count.get(inner) if isinstance(count, dict) else None
             # `True` is an int in Python, not in JSON.
-            if type(count) is int and count >= 0 and name not in found:
-                found[name] = count
+            if type(count) is int and count >= 0:
+                found.setdefault(name, count)
+        if not self._counts:
+            self._counts = found
+            return
         for name, count in found.items():
             # A later zero is a server that had nothing to count in that chunk.
             if count or name not in self._counts:
