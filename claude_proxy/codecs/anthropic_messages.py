@@ -241,30 +241,24 @@ def _usual_message(message: Any) -> int | None:
         return None
     blocks = len(content)
     for block in content:
-        kind = block.get("type") if isinstance(block, dict) else None
-        usual = _USUAL.get(kind) if isinstance(kind, str) else None
-        inside = usual(block) if usual else None
-        if inside is None:
+        if not isinstance(block, dict):
             return None
-        blocks += inside
+        kind = block.get("type")
+        if kind == "text" or kind == "thinking":
+            right = isinstance(block.get(kind), str)
+        elif kind == "tool_use":
+            right = (
+                isinstance(block.get("id"), str)
+                and isinstance(block.get("name"), str)
+                and isinstance(block.get("input"), dict)
+            )
+        else:
+            inside = _usual_result(block) if kind == "tool_result" else None
+            right = inside is not None
+            blocks += inside or 0
+        if not right:
+            return None
     return blocks
-
-
-def _usual_text(block: Json) -> int | None:
-    return 0 if isinstance(block.get("text"), str) else None
-
-
-def _usual_thinking(block: Json) -> int | None:
-    return 0 if isinstance(block.get("thinking"), str) else None
-
-
-def _usual_call(block: Json) -> int | None:
-    right = (
-        isinstance(block.get("id"), str)
-        and isinstance(block.get("name"), str)
-        and isinstance(block.get("input"), dict)
-    )
-    return 0 if right else None
 
 
 def _usual_result(block: Json) -> int | None:
@@ -277,18 +271,11 @@ def _usual_result(block: Json) -> int | None:
     if not isinstance(content, list) or len(content) > MOST_ENTRIES:
         return None
     for each in content:
-        if not isinstance(each, dict) or each.get("type") != "text" or _usual_text(each) is None:
+        if not isinstance(each, dict) or each.get("type") != "text":
+            return None
+        if not isinstance(each.get("text"), str):
             return None
     return len(content)
-
-
-_USUAL: Mapping[str, Callable[[Json], int | None]] = {
-    "text": _usual_text,
-    "thinking": _usual_thinking,
-    "tool_use": _usual_call,
-    "tool_result": _usual_result,
-}
-"""The number of blocks in a block of each kind that is plainly right."""
 
 
 def _block(block: Any, path: str) -> int:

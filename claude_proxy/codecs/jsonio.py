@@ -93,6 +93,22 @@ _LARGE = 16 * 1024
 _LONGEST_SHARED = 256 * 1024
 _SAMPLE = 251
 _BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_USUAL = (
+    *("model", "messages", "system", "tools", "max_tokens", "stream", "metadata", "thinking"),
+    *("temperature", "top_p", "top_k", "stop_sequences", "tool_choice", "output_config"),
+    *("context_management", "service_tier", "output_format", "cache_control"),
+)
+"""Members of a usual request in Messages. One that has others is read in two steps."""
+_usual = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Usual",
+        [
+            (name, msgspec.Raw | msgspec.UnsetType if name in _SHARED else Any, msgspec.UNSET)
+            for name in _USUAL
+        ],
+        forbid_unknown_fields=True,
+    )
+)
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -105,15 +121,19 @@ class Body:
 
     __slots__ = ("_members", "_raw", "_valid", "_whole")
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, *, whole: bool = False) -> None:
+        """`whole`: somebody will ask for all of it, so that it pays to read it in one step."""
         self._raw = raw
         self._members: dict[str, msgspec.Raw] | None = None
         self._whole: Json | None = None
         self._valid = False
         if len(raw) >= _LARGE:
             with suppress(*_BROKEN):
-                self._members = _split.decode(raw)
-        if self._members is None:
+                if whole:
+                    self._whole, self._valid = _read_usual(raw), True
+                else:
+                    self._members = _split.decode(raw)
+        if self._whole is None and self._members is None:
             self._read_whole()
 
     @property
@@ -163,6 +183,17 @@ class Body:
         self._whole, self._raw = _loads_whole(self._raw)
         self._members, self._valid = None, True
         return self._whole
+
+
+def _read_usual(raw: bytes) -> Json:
+    """Raises one of `_BROKEN`, also for what is only unusual."""
+    read = _usual.decode(raw)
+    found = {name: getattr(read, name) for name in _USUAL}
+    return {
+        name: _part(name, value) if name in _SHARED else value
+        for name, value in found.items()
+        if value is not msgspec.UNSET
+    }
 
 
 def _part(name: str, raw: msgspec.Raw) -> Any:

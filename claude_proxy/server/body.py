@@ -89,8 +89,13 @@ class _Decoded:
         return {name: self._found[name] for name in names if name in self._found}
 
 
-async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: int) -> Call:
-    """`RequestError` 400, 413 or 415; `ClientGone` when it never came whole."""
+async def read_call(
+    context: Context, scope: Scope, receive: Receive, *, limit: int, whole: bool = False
+) -> Call:
+    """`RequestError` 400, 413 or 415; `ClientGone` when it never came whole.
+
+    `whole`: nobody will pass it on as it is.
+    """
     if b"upgrade" in context.headers:
         # Our own server leaves it only to websockets; other servers' parsers stop at it, so that
         # the body never arrives.
@@ -102,7 +107,8 @@ async def read_call(context: Context, scope: Scope, receive: Receive, *, limit: 
         raise RequestError(
             f"The request body holds more than {MOST_VALUES:,} JSON values.", limit="entries"
         )
-    return Call(Body(raw), scope.get("query_string", b""), scope["headers"], context.surface)
+    body = Body(raw, whole=whole)
+    return Call(body, scope.get("query_string", b""), scope["headers"], context.surface)
 
 
 def _check_content_type(value: str) -> None:

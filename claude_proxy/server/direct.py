@@ -338,7 +338,7 @@ async def count_tokens(
 ) -> bool:
     """Passes a token count on; False where the upstream has none, so that ours must do."""
     asked = services.settings.token_counting == "auto"  # noqa: S105  # nosec B105
-    if not (asked and any(upstream.may_pass for upstream in services.upstreams.values())):
+    if not (asked and services.may_pass_messages):
         return False
     route = services.route(call.peek())
     upstream = services.upstreams[route.upstream]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -105,6 +105,11 @@ class Services:
         """The next request uses these services, and none before."""
         self.metrics.follow(self, self._configured())
         before.handover.retire(self)
+
+    @cached_property
+    def may_pass_messages(self) -> bool:
+        """Whether any upstream may get a client's Messages as they are."""
+        return any(each.may_pass for each in self.upstreams.values())
 
     @property
     def in_flight(self) -> int:

@@ -18,6 +18,7 @@ from claude_proxy.server.fallback import reply
 from claude_proxy.server.pdf import documents
 from claude_proxy.server.responses import send_bytes, send_json
 from claude_proxy.server.services import Services
+from claude_proxy.server.surface import MESSAGES
 from claude_proxy.server.watch import ClientGone
 
 _MODEL_PATH = re.compile(r"(/v1|/anthropic|/openai(/v1)?)?/v1/models/.")
@@ -54,7 +55,8 @@ async def answer(
 ) -> None:
     with services.slot():
         limit = services.settings.max_body_bytes
-        call = await read_call(context, scope, receive, limit=limit)
+        whole = context.surface is MESSAGES and not services.may_pass_messages
+        call = await read_call(context, scope, receive, limit=limit, whole=whole)
         await reply(services, context, call, receive, send)
 
 

@@ -148,3 +148,32 @@ class TestBody:
     def test_what_is_no_object_is_refused(self):
         with pytest.raises(RequestError, match="must be a JSON object"):
             Body(b"[" + b"1," * 20_000 + b"1]")
+
+    @pytest.mark.parametrize(
+        "member",
+        [
+            b'"temperature": 1.10, "tools": [{"name": "a"}], "system": "s"',
+            b'"system": [{"type": "text", "text": "s"}], "tools": null',
+            b'"system": {"odd": 1}, "tools": "odd", "model": 1, "model": 2, "system": "last"',
+            b'"unknown": {"a": 1}, "model": "m"',
+            b'"": 1, "stream": null',
+            rb'"model": "\ud83d", "system": "\ud83d"',
+        ],
+    )
+    def test_read_in_one_step_it_is_the_same(self, member):
+        raw = b"{" + member + b', "messages": ["' + b"x" * 20_000 + b'"]}'
+        at_once, in_steps = Body(raw, whole=True), Body(raw)
+        assert at_once.some("model", "system") == in_steps.some("model", "system")
+        assert at_once.whole == in_steps.whole and at_once.raw == in_steps.raw
+        assert at_once.members() == in_steps.members()
+
+    @pytest.mark.parametrize(
+        "member", [b'"model": "\xff"', b'"system": "\xff"', b'"top_k": 1e999', b'"model": \\x']
+    )
+    def test_read_in_one_step_it_is_refused_for_the_same(self, member):
+        raw = b"{" + member + b', "messages": ["' + b"x" * 20_000 + b'"]}'
+        with pytest.raises(RequestError) as at_once:
+            Body(raw, whole=True)
+        with pytest.raises(RequestError) as in_steps:
+            Body(raw).whole  # noqa: B018
+        assert str(at_once.value) == str(in_steps.value)

@@ -6,7 +6,7 @@ tool `call_0`. What fits stays as it is; the rest becomes a readable start plus 
 inputs give equal bytes and an upstream's prompt cache goes on working.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 from itertools import count
@@ -15,7 +15,8 @@ from claude_proxy.types import Json
 
 HASH_LENGTH = 8
 
-DEFINING = ("tool_addition", "compaction")
+DEFINING = frozenset({"tool_addition", "compaction"})
+NAMING = DEFINING | {"tool_use"}
 """Types of blocks that may define tools by value."""
 
 
@@ -93,18 +94,27 @@ class CallIds:
         return len(id) == self._limit and id.isascii() and id.isalnum()
 
 
+def blocks_of(body: Json, types: Container[str]) -> list[Json]:
+    """The blocks of these types in a request's messages, in order."""
+    return [
+        block
+        for message in body.get("messages") or ()
+        if isinstance(content := message.get("content"), list)
+        for block in content
+        if block["type"] in types
+    ]
+
+
 def named_tools(body: Json) -> Iterator[str]:
     """Every tool name of a request: tools, inline definitions, history and tool choice."""
     for tool in body.get("tools") or ():
         if name := tool.get("name"):
             yield name
-    for message in body.get("messages") or ():
-        content = message.get("content")
-        for block in content if isinstance(content, list) else ():
-            if block["type"] == "tool_use":
-                yield block["name"]
-            elif block["type"] in DEFINING:
-                yield from _defined_in(block)
+    for block in blocks_of(body, NAMING):
+        if block["type"] == "tool_use":
+            yield block["name"]
+        else:
+            yield from _defined_in(block)
     choice = body.get("tool_choice")
     if choice and choice.get("name"):
         yield choice["name"]

@@ -8,7 +8,7 @@ from claude_proxy.codecs.openai_chat.context import Context, kept
 from claude_proxy.codecs.openai_chat.dialects import in_dialect
 from claude_proxy.codecs.openai_chat.effort import can_turn_off
 from claude_proxy.codecs.openai_chat.marks import mark_of
-from claude_proxy.codecs.openai_chat.names import DEFINING, inline_definitions
+from claude_proxy.codecs.openai_chat.names import DEFINING, blocks_of, inline_definitions
 from claude_proxy.codecs.openai_chat.schema import TooManyBranches, Work, is_strict, object_schema
 from claude_proxy.errors import RequestError
 from claude_proxy.profiles import Choice, Profile
@@ -89,6 +89,8 @@ def _functions(
 
 def _inline(body: Json) -> Iterator[tuple[str, Json]]:
     """The tools that are defined in messages, with their paths."""
+    if not blocks_of(body, DEFINING):
+        return  # As nearly always.
     for index, message in enumerate(body["messages"]):
         content = message.get("content")
         for place, block in enumerate(content if isinstance(content, list) else ()):
