@@ -9,6 +9,18 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 
+class StandingHeaders(dict[str, str]):
+    """Headers of many requests, the same object, which nobody changes. A transport keeps with them
+    what it has made of them."""
+
+    __slots__ = ("written",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers)
+        self.written: dict[str, str] = {}
+        """The lines on the wire, by the URL that they go to."""
+
+
 class WireRequest(NamedTuple):
     """One HTTP request to an upstream; `headers` lack only what the transport itself must set."""
 

@@ -17,6 +17,8 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
+from claude_proxy.backends import StandingHeaders
+
 KEEP_SECONDS = 15
 """How long an idle connection is kept."""
 
@@ -82,6 +84,7 @@ class Exchange:
     def __init__(self, url: URL, timeout: aiohttp.ClientTimeout) -> None:
         headers = {"Content-Type": "application/octet-stream"}
         self._like = _Like("POST", url, headers=headers)
+        self._url = str(url)
         self._line = f"POST {url.raw_path_qs} HTTP/1.1"
         self._own = {name.lower(): f"{name}: {value}" for name, value in self._like.headers.items()}
         self._timeout = timeout
@@ -167,9 +170,19 @@ class Exchange:
 
     def _head(self, headers: Mapping[str, str], length: int) -> bytes:
         """The request line and all headers. Raises `ValueError` if one would be more than one."""
+        if isinstance(headers, StandingHeaders):
+            text = headers.written.get(self._url)
+            if text is None:
+                text = headers.written[self._url] = self._lines(headers)
+        else:
+            text = self._lines(headers)
+        return f"{text}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+    def _lines(self, headers: Mapping[str, str]) -> str:
         given = {name.lower(): f"{name}: {value}" for name, value in headers.items()}
-        lines = {**self._own, **given, "content-length": f"Content-Length: {length}"}
+        lines = {**self._own, **given}
+        lines.pop("content-length", None)
         text = "\n".join(lines.values())
         if text.count("\n") >= len(lines) or "\r" in text or "\0" in text:
             raise ValueError("A header of the request holds a line end or a NUL.")
-        return f"{self._line}\n{text}\n\n".replace("\n", "\r\n").encode()
+        return f"{self._line}\n{text}".replace("\n", "\r\n")

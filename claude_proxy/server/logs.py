@@ -165,13 +165,16 @@ def _redact(redactor: Redactor) -> Processor:
 
     def redact(logger: Any, name: str, event: EventDict) -> EventDict:
         try:
-            new = [key for key, value in event.items() if value not in harmless]
+            new = [
+                key
+                for key, value in event.items()
+                if value not in harmless and type(value) not in _SCALARS and key not in _OURS
+            ]
         except TypeError:  # A list, or the like, is in no set.
-            new = list(event)
+            scalars = {key for key, value in event.items() if type(value) in _SCALARS}
+            new = list(event.keys() - scalars - _OURS)
         for key in new:
             value = event[key]
-            if type(value) in _SCALARS or key in _OURS:
-                continue
             text = value if isinstance(value, str) else repr(value)
             clean = redactor.clean(text)
             if clean != text:

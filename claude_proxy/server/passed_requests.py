@@ -144,7 +144,7 @@ def openai_pass(services: Services, context: Context, call: Call, route: Route) 
     path, passage = _ENDPOINTS[call.surface.name]
     upstream = services.upstreams[route.upstream]
     body = _retargeted(services, call, route, notes)
-    key = upstream.key(context.keys(), oauth=context.oauth())
+    key = upstream.key_for(context)
     asked = call.body.some("stream", "n", "prompt", "stream_options")
     stream = asked.get("stream") is True
     wire = upstream.call(path, body, model=route.model, key=key, stream=stream)

@@ -122,7 +122,7 @@ def _translated(
     codec = TRANSLATIONS[route.dialect].codec
     names = codec.tool_names(outgoing, profile=route.profile)
     upstream = services.upstreams[route.upstream]
-    key = upstream.key(context.keys(), oauth=context.oauth())
+    key = upstream.key_for(context)
     seal = services.reasoning.seal(key, route)
     outgoing = services.reasoning.restored(outgoing, route, seal)
     known = Known(route.profile, names, seal, context.header(b"x-claude-code-session-id"))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from claude_proxy.backends import WireRequest
+from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.carry import Seal
 from claude_proxy.codecs.jsonio import Body, dumps_body
 from claude_proxy.profiles import Profile
@@ -60,11 +61,18 @@ def in_openai_s(
     """In one of OpenAI's languages, within the model's window."""
     translation = TRANSLATIONS[route.dialect]
     codec = translation.codec
-    facts = known._asdict()
-    raw = dumps_body(codec.encode_request(request, on_drop=notes, **facts))
+    profile, renamed, seal, session = known
+
+    def encoded(request: MessagesRequest, on_drop: OnDrop) -> bytes:
+        chat = codec.encode_request(
+            request, profile=profile, on_drop=on_drop, renamed=renamed, session=session, seal=seal
+        )
+        return dumps_body(chat)
+
+    raw = encoded(request, notes)
     fitted = services.windows.fit(request, route, size=len(raw), on_drop=notes)
     if fitted is not request:
-        raw = dumps_body(codec.encode_request(fitted, **facts))
+        raw = encoded(fitted, ignore_drop)
     stream = request.get("stream") is True or route.profile.whole_answers == "streamed"
     upstream = services.upstreams[route.upstream]
     wire = upstream.call(translation.path, raw, model=route.model, key=key, stream=stream)

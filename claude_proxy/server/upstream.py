@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from claude_proxy._version import __version__
-from claude_proxy.backends import WireRequest
+from claude_proxy.backends import StandingHeaders, WireRequest
 from claude_proxy.errors import ClaudeProxyError
 from claude_proxy.native import (
     Choice,
@@ -137,6 +137,8 @@ class Upstream:
         self._kept_back = kept_back
         self._custom = {name.lower(): value for name, value in custom_headers.items()}
         self._urls: dict[str, str] = {}
+        self._own_headers: dict[str, StandingHeaders] = {}
+        """Of requests with the server's own key, by what they accept."""
         self._messages_urls: dict[tuple[str, str], str] = {}
         self._messages_base = urlsplit(messages_base(self.base_url))
 
@@ -188,7 +190,13 @@ class Upstream:
                 if path in _OF_DEPLOYMENTS
                 else self.url(f"/openai{path}")
             )
-        return WireRequest(url, body, headers={"accept": accept, **self._headers(key)})
+        if self._key is None or key != self._key:
+            return WireRequest(url, body, headers={"accept": accept, **self._headers(key)})
+        headers = self._own_headers.get(accept)
+        if headers is None:
+            headers = StandingHeaders({"accept": accept, **self._headers(key)})
+            self._own_headers[accept] = headers
+        return WireRequest(url, body, headers=headers)
 
     def messages(
         self, path: str, body: bytes, headers: Mapping[str, str], *, query: str
@@ -291,6 +299,11 @@ class Upstream:
             version = urlencode({"api-version": self._azure_version})
             query = f"{query}&{version}" if query else version
         return urlunsplit((scheme, host, base + path, query, ""))
+
+    def key_for(self, context: "Context") -> str:
+        """The credential for a client's request. Raises as `key` does."""
+        own = self._key
+        return own if own is not None else self.key(context.keys(), oauth=context.oauth())
 
     def key(self, client_keys: Sequence[str], *, oauth: bool) -> str:
         """The credential for the upstream: ours in fixed mode, else the client's own.

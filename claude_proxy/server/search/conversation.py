@@ -100,7 +100,7 @@ class Conversation:
         if route.profile.own_search is None:
             return None
         upstream = self._services.upstreams[route.upstream]
-        key = upstream.key(self._context.keys(), oauth=self._context.oauth())
+        key = upstream.key_for(self._context)
         return OwnSearch(upstream, route.model, key, route.profile.own_search)
 
     def _following(self) -> "Plan":
