@@ -232,6 +232,8 @@ class _AiohttpResponse:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._content.at_eof() and self._content.exception() is None:
+            raise StopAsyncIteration  # Without asking: most answers come in one piece.
         try:
             data = await self._content.readany()
         except (aiohttp.ClientError, OSError) as error:

@@ -105,6 +105,12 @@ _ONES: tuple[tuple[str, Key], ...] = (
 """Facts that are there or not."""
 _RARE = frozenset(name for name, _ in (*_COUNTED, *_ONES))
 
+_TOKENS = (
+    ("input", "input_tokens"),
+    ("cached", "cached_tokens"),
+    ("output", "output_tokens"),
+)
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MAX_MODELS = 100
 _OTHER = "other"
@@ -150,9 +156,9 @@ class Metrics:
         facts = context.facts
         if "input_tokens" in facts:
             model = self._model(facts["upstream_model"])
-            self._add(("tokens", model, "input"), facts["input_tokens"])
-            self._add(("tokens", model, "cached"), facts["cached_tokens"])
-            self._add(("tokens", model, "output"), facts["output_tokens"])
+            for kind, fact in _TOKENS:
+                key = "tokens", model, kind
+                counts[key] = counts.get(key, 0) + facts[fact]
             if context.first_at:
                 taken = context.first_at - context.started
                 self._time(("time_to_first_token_seconds", model), taken)

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import AsyncIterable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -137,10 +138,13 @@ class Upstream:
         self._kept_back = kept_back
         self._custom = {name.lower(): value for name, value in custom_headers.items()}
         self._urls: dict[str, str] = {}
-        self._own_headers: dict[str, StandingHeaders] = {}
-        """Of requests with the server's own key, by what they accept."""
         self._messages_urls: dict[tuple[str, str], str] = {}
         self._messages_base = urlsplit(messages_base(self.base_url))
+
+    @cached_property
+    def _own_headers(self) -> dict[str, StandingHeaders]:
+        """Of requests with the server's own key, by what they accept."""
+        return {}
 
     @property
     def whole_api(self) -> bool:

@@ -6,6 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/create.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from claude_proxy.codecs import OnDrop, ignore_drop
 from claude_proxy.codecs.carry import Seal
@@ -79,9 +80,8 @@ def encode_request(
             chat.pop("tools", None)
     chat |= encode_effort(body, context, tools=bool(functions), forced=is_forced(chat))
     chat = shown_thoughts(chat, body, context)
-    for fields, encode in _ENCODERS:
-        if not fields.isdisjoint(body):
-            chat |= encode(body, context)
+    for encode in _encoders(_ENCODED.intersection(body)):
+        chat |= encode(body, context)
     if context.profile.session_field and (key := session_key(body, session)):
         chat[context.profile.session_field] = key
     _finish(chat, context)
@@ -229,3 +229,13 @@ _ENCODERS: tuple[tuple[frozenset[str], Callable[[Json, Context], Json]], ...] = 
     (frozenset({"cache_control"}), _automatic_mark),
 )
 """What makes which fields, in the order in which they are written."""
+
+
+_ENCODED = frozenset().union(*(fields for fields, _ in _ENCODERS))
+
+
+@lru_cache(maxsize=64)
+def _encoders(fields: frozenset[str]) -> list[Callable[[Json, Context], Json]]:
+    """Those that have something to do for a request with these fields. Clients send the same few
+    with each."""
+    return [encode for own, encode in _ENCODERS if not own.isdisjoint(fields)]
