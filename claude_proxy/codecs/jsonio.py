@@ -32,6 +32,8 @@ dumps = _encoder.encode
 
 def dumps_body(body: Json) -> bytes:
     """JSON of an object whose parts may be `Shared`: those are written only once."""
+    if Shared not in map(type, body.values()):
+        return _encoder.encode(body)
     parts = {
         name: value.once("json", partial(raw_json, value)) if isinstance(value, Shared) else value
         for name, value in body.items()

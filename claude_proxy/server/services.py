@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
@@ -277,8 +276,7 @@ class Services:
         first, idle = self.settings.first_byte(usual), self.settings.idle
         return Watch(receive, first=first, silence=idle, drain=self.drain)
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self) -> Load:
         """One request's place among `max_concurrent`; 429 at once when all are taken.
 
         503 when the server is about to end.
@@ -293,11 +291,7 @@ class Services:
                 headers={"retry-after": "1"},
                 limit="concurrency",
             )
-        load.in_flight += 1
-        try:
-            yield
-        finally:
-            load.in_flight -= 1
+        return load
 
     def live_counts(self) -> dict[Key, int]:
         """Counted where it happens, for the metrics."""

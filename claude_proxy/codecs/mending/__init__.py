@@ -105,7 +105,7 @@ def mended_message(
 ) -> MendedMessage:
     """A whole answer with usable calls; the same object where nothing was wrong."""
     may_call = profile.text_calls != "text"
-    if not may_call and not any(block["type"] == "tool_use" for block in message["content"]):
+    if not may_call and "tool_use" not in [block["type"] for block in message["content"]]:
         return MendedMessage(message, {}, ())
     tools, faults = offered(request, tool_names), dict.fromkeys(_FAULTS, 0)
     if may_call and tools:

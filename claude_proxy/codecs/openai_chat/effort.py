@@ -150,7 +150,8 @@ def _asked(body: Json) -> _Asked:
 def _asked_effort(body: Json) -> tuple[str, str | None]:
     """The effort of the last system message that sets one, else that of the request."""
     messages: Sequence[Json] = body["messages"]
-    for index in range(len(messages) - 1, -1, -1):
+    has_system = "system" in [message["role"] for message in messages]
+    for index in range(len(messages) - 1, -1, -1) if has_system else ():
         config = messages[index].get("output_config")
         if config and messages[index]["role"] == "system" and config.get("effort"):
             return f"messages.{index}.output_config.effort", config["effort"]
